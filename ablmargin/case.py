@@ -1,0 +1,112 @@
+"""What one analysis is about: one patient's liver before and after ablation.
+
+Not called "study": in DICOM the two exams are two studies.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ablmargin.volume import LabelMask, Structure, Volume
+
+CASE_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""A case or lesion ID becomes part of file names, so only these characters are allowed."""
+
+
+class RasMutation(StrEnum):
+    """Mutation of the RAS genes (KRAS, NRAS). Nothing to do with the RAS+ axis convention."""
+
+    WILD_TYPE = "wildtype"
+    MUTANT = "mutant"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesRecord:
+    """What is known of the series that a volume was read from. Nothing here identifies the patient.
+
+    ``acquired`` is the acquisition's date and time as ISO 8601 text; ``phase`` the contrast phase in words. Unknown
+    things are None; a volume that isn't from DICOM knows little more than its hash.
+    """
+
+    modality: str = "CT"
+    series_uid: str | None = None
+    slices: int = 0
+    slice_thickness_mm: float | None = None
+    phase: str | None = None
+    acquired: str | None = None
+    sha256: str | None = None
+    name: str = ""
+    """The file or folder, as the user named it; only for messages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Exam:
+    """One CT with the liver drawn on it. The liver's mask lies on the volume's own grid."""
+
+    volume: Volume
+    record: SeriesRecord
+    liver: LabelMask | None = None
+
+    def __post_init__(self) -> None:
+        _require_on_grid(self.liver, Structure.LIVER, self.volume)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lesion:
+    """One index tumor, drawn on the CT before ablation."""
+
+    lesion_id: str
+    tumor: LabelMask
+
+    def __post_init__(self) -> None:
+        require_plain_name(self.lesion_id, "a lesion ID")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Case:
+    """Both exams of one patient, the tumors (on pre) and the ablation zones (on post).
+
+    Zones aren't assigned to tumors: each tumor is judged against the union of all zones, as overlapping ablations
+    treat together.
+    """
+
+    case_id: str
+    pre: Exam
+    post: Exam
+    lesions: tuple[Lesion, ...]
+    zones: tuple[LabelMask, ...]
+    ras_mutation: RasMutation = RasMutation.UNKNOWN
+
+    def __post_init__(self) -> None:
+        require_plain_name(self.case_id, "a case ID")
+        if not self.lesions or not self.zones:
+            raise ValueError("a case needs at least one tumor and one ablation zone")
+        if len({lesion.lesion_id for lesion in self.lesions}) != len(self.lesions):
+            raise ValueError("lesion IDs must differ from each other")
+        for lesion in self.lesions:
+            _require_on_grid(lesion.tumor, Structure.TUMOR, self.pre.volume)
+        for zone in self.zones:
+            _require_on_grid(zone, Structure.ABLATION_ZONE, self.post.volume)
+
+    @property
+    def ablated(self) -> LabelMask:
+        """The union of all ablation zones, on the post grid."""
+        return self.zones[0].union(*self.zones[1:])
+
+
+def require_plain_name(text: str, what: str) -> None:
+    """Raise ValueError unless the text is safe as part of a file name."""
+    if not CASE_ID_PATTERN.fullmatch(text):
+        raise ValueError(f"{what} may hold letters, digits, '.', '_' and '-' (64 at most), not {text!r}")
+
+
+def _require_on_grid(mask: LabelMask | None, structure: Structure, volume: Volume) -> None:
+    if mask is None:
+        return
+    if mask.structure is not structure:
+        raise ValueError(f"expected a mask of the {structure}, not of the {mask.structure}")
+    if not mask.geometry.same_grid_as(volume.geometry):
+        raise ValueError(f"the {structure} mask must lie on its image's grid")

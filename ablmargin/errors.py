@@ -1,0 +1,98 @@
+"""What can go wrong, and how it is told.
+
+::
+
+    AblMarginError
+    ├── UsageError             the call itself is wrong (exit 2)
+    ├── InputError             an input is refused (exit 3), with every fault found in it
+    │   ├── DicomError
+    │   ├── GeometryMismatchError
+    │   └── EmptyMaskError
+    ├── RegistrationError      no alignment could be computed at all
+    └── MissingExtraError      an optional package isn't installed
+
+Libraries raise; only ``cli.main`` and ``batch`` catch. Messages name files and DICOM attributes, never patients.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that is wrong with an input, told so that the reader can mend it.
+
+    Parameters
+    ----------
+    code : str
+        Stable upper-case name, for scripts: ``GEOM_GAP``.
+    source : str
+        The file, folder or option, as the user named it.
+    found, expected : str
+        What is there, and what should be.
+    remedy : str
+        What the reader can do about it, as a sentence.
+    attribute : str, optional
+        The DICOM attribute that is at fault: ``ImagePositionPatient (0020,0032)``.
+    """
+
+    code: str
+    source: str
+    found: str
+    expected: str
+    remedy: str
+    attribute: str | None = None
+
+    def __str__(self) -> str:
+        where = self.source if self.attribute is None else f"{self.source}, {self.attribute}"
+        return f"{self.code}: {where}: found {self.found}; expected {self.expected}. {self.remedy}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caution:
+    """Something that doesn't stop the work but that whoever reads the result must know."""
+
+    code: str
+    message: str
+
+
+class AblMarginError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class UsageError(AblMarginError, ValueError):
+    """The call is wrong: an option is missing, contradicts another or names a place that can't be used."""
+
+
+class InputError(AblMarginError, ValueError):
+    """An input is refused; ``faults`` holds everything that is wrong with it, in the order found."""
+
+    def __init__(self, *faults: Fault) -> None:
+        if not faults:
+            raise TypeError("an InputError needs at least one Fault")
+        self.faults = faults
+        super().__init__("\n".join(str(fault) for fault in faults))
+
+
+class DicomError(InputError):
+    """A DICOM series can't be read as one regular CT volume."""
+
+
+class GeometryMismatchError(InputError):
+    """Two inputs that must share a frame or overlap don't."""
+
+
+class EmptyMaskError(InputError):
+    """A mask has no voxel in it."""
+
+
+class RegistrationError(AblMarginError, RuntimeError):
+    """No alignment of the two images could be computed."""
+
+
+class MissingExtraError(AblMarginError, ImportError):
+    """An optional package is needed for what was asked."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed. Install it with: pip install 'ablmargin[{extra}]'")

@@ -1,0 +1,167 @@
+"""Voxels on a grid: CT in Hounsfield units, and masks of one structure.
+
+Both lock a copy of their voxels, so that what was checked once stays true.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablmargin.errors import EmptyMaskError, Fault
+from ablmargin.geometry import BoolArray, FloatArray, Geometry
+
+
+class Structure(StrEnum):
+    """What a mask is a mask of."""
+
+    LIVER = "liver"
+    TUMOR = "tumor"
+    ABLATION_ZONE = "ablation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskOrigin:
+    """Where a mask comes from; it decides whether a verdict may rest on it."""
+
+    source: Literal["reader", "point", "automatic"] = "reader"
+    method: str = "given as a file"
+    reviewed: bool = True
+    name: str = ""
+    """The file or option, as the user named it; only for messages."""
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Volume:
+    """A CT image.
+
+    Parameters
+    ----------
+    voxels_hu : ndarray of float32, shape (slices, rows, columns)
+        Hounsfield units; a locked copy is kept.
+    geometry : Geometry
+        Its shape must be the voxels' shape.
+    """
+
+    voxels_hu: NDArray[np.float32]
+    geometry: Geometry
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "voxels_hu", _locked(self.voxels_hu, np.float32, self.geometry))
+        if not np.isfinite(self.voxels_hu.sum(dtype=np.float64)):
+            raise ValueError("a CT volume must be finite everywhere; it holds NaN or infinite values")
+
+    def cropped(self, start: tuple[int, int, int], stop: tuple[int, int, int]) -> Volume:
+        """The part between two (k, j, i) indices, ``stop`` excluded."""
+        return Volume(voxels_hu=self.voxels_hu[_slices(start, stop)], geometry=self.geometry.cropped(start, stop))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LabelMask:
+    """The voxels that belong to one structure.
+
+    Parameters
+    ----------
+    voxels : ndarray of bool, shape (slices, rows, columns)
+        A locked copy is kept. May be empty; whoever needs it not to be says so with :meth:`require_not_empty`.
+    geometry : Geometry
+    structure : Structure
+    origin : MaskOrigin
+    """
+
+    voxels: BoolArray
+    geometry: Geometry
+    structure: Structure
+    origin: MaskOrigin = field(default_factory=MaskOrigin)
+
+    def __post_init__(self) -> None:
+        if np.asarray(self.voxels).dtype != np.bool_:
+            raise TypeError(f"a mask's voxels must be bool, not {np.asarray(self.voxels).dtype}")
+        object.__setattr__(self, "voxels", _locked(self.voxels, np.bool_, self.geometry))
+
+    @property
+    def volume_ml(self) -> float:
+        return float(np.count_nonzero(self.voxels)) * self.geometry.voxel_volume_ml
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.voxels.any()
+
+    def bounding_box(self, *, pad_mm: float = 0.0) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        """First index and one past the last (k, j, i) of the mask, padded and cut at the grid's border."""
+        self.require_not_empty()
+        start, stop = [], []
+        for axis, (size, spacing) in enumerate(zip(self.geometry.shape, self.geometry.spacing_mm, strict=True)):
+            others = tuple(other for other in range(3) if other != axis)
+            used = np.flatnonzero(self.voxels.any(axis=others))
+            pad = int(np.ceil(pad_mm / spacing))
+            start.append(max(int(used[0]) - pad, 0))
+            stop.append(min(int(used[-1]) + 1 + pad, size))
+        return (start[0], start[1], start[2]), (stop[0], stop[1], stop[2])
+
+    def cropped(self, start: tuple[int, int, int], stop: tuple[int, int, int]) -> LabelMask:
+        """The part between two (k, j, i) indices, ``stop`` excluded."""
+        return replace(self, voxels=self.voxels[_slices(start, stop)], geometry=self.geometry.cropped(start, stop))
+
+    def touches_border(self) -> bool:
+        """Whether the mask reaches the outermost voxels of its grid: it may then go on outside the image."""
+        return any(
+            bool(face.any())
+            for axis in range(3)
+            for face in (self.voxels.take(0, axis=axis), self.voxels.take(-1, axis=axis))
+        )
+
+    def voxel_centers_mm(self) -> FloatArray:
+        """Centers of the mask's voxels, shape (n, 3), LPS mm."""
+        return self.geometry.points_at(np.argwhere(self.voxels))
+
+    def union(self, *others: LabelMask) -> LabelMask:
+        """This mask with the voxels of others on the same grid added."""
+        voxels = self.voxels.copy()
+        for other in others:
+            if not self.geometry.same_grid_as(other.geometry):
+                raise ValueError("masks can only be joined on the same grid")
+            voxels |= other.voxels
+        return replace(self, voxels=voxels)
+
+    def require_not_empty(self) -> None:
+        """Raise EmptyMaskError if no voxel is set."""
+        if self.is_empty:
+            raise EmptyMaskError(
+                Fault(
+                    code="MASK_EMPTY",
+                    source=self.origin.name or f"the {self.structure} mask",
+                    found="no voxel set",
+                    expected=f"the {self.structure}",
+                    remedy="Check that the right file and the right label were given.",
+                )
+            )
+
+
+def _slices(start: tuple[int, int, int], stop: tuple[int, int, int]) -> tuple[slice, slice, slice]:
+    first, second, third = (slice(a, b) for a, b in zip(start, stop, strict=True))
+    return first, second, third
+
+
+def _locked(voxels: NDArray[Any], dtype: type[np.generic], geometry: Geometry) -> NDArray[Any]:
+    if voxels.shape != geometry.shape:
+        raise ValueError(f"voxels have shape {voxels.shape}, their geometry {geometry.shape}")
+    if voxels.dtype == dtype and _nobody_can_write(voxels):
+        return voxels  # a crop of something locked: no copy
+    copy = np.array(voxels, dtype=dtype, order="C", copy=True)
+    copy.setflags(write=False)
+    return copy
+
+
+def _nobody_can_write(voxels: NDArray[Any]) -> bool:
+    array: object = voxels
+    while isinstance(array, np.ndarray):
+        if array.flags.writeable:
+            return False
+        array = array.base
+    return array is None
