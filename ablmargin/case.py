@@ -70,7 +70,7 @@ class Case:
     """Both exams of one patient, the tumors (on pre) and the ablation zones (on post).
 
     Zones aren't assigned to tumors: each tumor is judged against the union of all zones, as overlapping ablations
-    treat together.
+    treat together. Tumors and zones may be absent where exams are only to be registered.
     """
 
     case_id: str
@@ -82,8 +82,6 @@ class Case:
 
     def __post_init__(self) -> None:
         require_plain_name(self.case_id, "a case ID")
-        if not self.lesions or not self.zones:
-            raise ValueError("a case needs at least one tumor and one ablation zone")
         if len({lesion.lesion_id for lesion in self.lesions}) != len(self.lesions):
             raise ValueError("lesion IDs must differ from each other")
         for lesion in self.lesions:

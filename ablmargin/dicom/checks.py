@@ -1,0 +1,226 @@
+"""Whether the files of a series make one regular CT volume: every reason why not, told together.
+
+Nothing is repaired silently: what can't be one box of voxels is refused, what is left out or doubtful is a caution.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ablmargin.dicom.discover import SeriesFiles
+from ablmargin.dicom.filechecks import ORIENTATION_TOLERANCE, file_faults
+from ablmargin.dicom.header import SliceHeader
+from ablmargin.dicom.stack import SILENT_CORNER_MM, Stack, stack_of
+from ablmargin.dicom.text import attribute
+from ablmargin.errors import Caution, Fault
+from ablmargin.geometry import FloatArray
+
+COARSE_MM = 3.0
+"""Slices thicker or farther apart than this blur a margin of 5 mm."""
+
+_RESEND = "Ask the PACS to send the series again."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedSeries:
+    """The outcome of all checks on headers; ``stack`` is None exactly if there are faults."""
+
+    stack: Stack | None
+    faults: tuple[Fault, ...]
+    cautions: tuple[Caution, ...]
+
+
+def check_series(series: SeriesFiles) -> CheckedSeries:
+    """Check everything that headers can tell, before any pixel is decoded."""
+    kept, cautions = without_scouts(series.headers)
+    kept, found = without_copies(kept)
+    cautions = [*cautions, *found, *instance_cautions(kept)]
+    faults = [fault for header in kept for fault in file_faults(header)]
+    faults += damaged_faults(series)
+    placed = not any(fault.code in {"GEOM_MISSING_TAG", "GEOM_BAD_VALUE", "GEOM_BAD_ORIENTATION"} for fault in faults)
+    faults += consistency_faults(kept)
+    stack = None
+    if placed and not any(fault.code == "GEOM_MIXED_ORIENTATION" for fault in faults):
+        stack, irregular = stack_of(kept, series.source)
+        faults += irregular
+    if stack is not None:
+        cautions += stack_cautions(stack)
+    return CheckedSeries(stack=None if faults else stack, faults=merged(faults), cautions=tuple(cautions))
+
+
+def without_scouts(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], list[Caution]]:
+    """Leave out localizer images that share the series' UID."""
+    scouts = [header for header in headers if "LOCALIZER" in header.texts["ImageType"].upper().split("\\")]
+    if not scouts or len(scouts) == len(headers):
+        return list(headers), []
+    message = f"{len(scouts)} scout image(s) in the series were left out: {names(scouts)}"
+    return [h for h in headers if h not in scouts], [Caution(code="NON_AXIAL_DROPPED", message=message)]
+
+
+def without_copies(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], list[Caution]]:
+    """Leave out second copies of a file: same SOPInstanceUID, same position, same bytes from the pixels on."""
+    seen: dict[Hashable, list[SliceHeader]] = {}
+    for header in headers:
+        seen.setdefault((header.texts["SOPInstanceUID"], header.position_mm), []).append(header)
+    copies = [header for group in seen.values() if len(group) > 1 for header in _copies_in(group)]
+    if not copies:
+        return list(headers), []
+    message = f"{len(copies)} second copies of slices were left out: {names(copies)}"
+    return [h for h in headers if h not in copies], [Caution(code="DUPLICATE_INSTANCE", message=message)]
+
+
+def _copies_in(group: Sequence[SliceHeader]) -> list[SliceHeader]:
+    first, *others = group
+    wanted = _pixel_digest(first)
+    return [header for header in others if _pixel_digest(header) == wanted]
+
+
+def _pixel_digest(header: SliceHeader) -> bytes:
+    with header.path.open("rb") as file:
+        file.seek(header.pixels.start if header.pixels else 0)
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def instance_cautions(headers: Sequence[SliceHeader]) -> list[Caution]:
+    """Doubts about the set of files: instance numbers that start late, one UID for all, no frame of reference."""
+    cautions = []
+    numbers = sorted(int(h.texts["InstanceNumber"]) for h in headers if h.texts["InstanceNumber"].isdecimal())
+    if len(numbers) == len(headers) and len(set(numbers)) == len(numbers) and numbers and numbers[0] > 1:
+        message = f"instance numbers run from {numbers[0]} to {numbers[-1]}: slices may be missing at an end"
+        cautions.append(Caution(code="SERIES_INCOMPLETE", message=message))
+    uids = [header.texts["SOPInstanceUID"] for header in headers]
+    if len(set(uids)) < len(uids):
+        message = f"{len(uids)} slices share {len(set(uids))} SOPInstanceUID(s); all of them were used"
+        cautions.append(Caution(code="UID_DUPLICATE", message=message))
+    if not any(header.texts["FrameOfReferenceUID"] for header in headers):
+        message = "no FrameOfReferenceUID: nothing tells which other series share this one's coordinates"
+        cautions.append(Caution(code="FRAME_OF_REFERENCE_MISSING", message=message))
+    return cautions
+
+
+def damaged_faults(series: SeriesFiles) -> list[Fault]:
+    """A fault for each unreadable file that lies among the slices."""
+    return [
+        Fault(
+            code=file.code,
+            source=file.source,
+            found=file.reason,
+            expected="a readable CT slice",
+            remedy=f"It lies among the slices, so one may be missing. {_RESEND}",
+        )
+        for file in series.damaged
+    ]
+
+
+def consistency_faults(headers: Sequence[SliceHeader]) -> list[Fault]:
+    """Slices that differ where one series must be of one piece."""
+    frame = [header for header in headers if header.texts["FrameOfReferenceUID"]]
+    rules = (
+        ("PATIENT_MIXED", "PatientID", "one patient", _equal_groups(headers, lambda h: h.patient)),
+        (
+            "FRAME_OF_REFERENCE_MIXED",
+            "FrameOfReferenceUID",
+            "one frame of reference",
+            _equal_groups(frame, lambda h: h.texts["FrameOfReferenceUID"]),
+        ),
+        (
+            "FRAME_OF_REFERENCE_MIXED",
+            "StudyInstanceUID",
+            "one study",
+            _equal_groups(headers, lambda h: h.texts["StudyInstanceUID"]),
+        ),
+        ("GEOM_MIXED_GRID", "Rows", "one matrix size", _equal_groups(headers, lambda h: (h.rows, h.columns))),
+        ("GEOM_MIXED_GRID", "PixelSpacing", "one pixel spacing", _close_groups(headers, _spacing, 1e-4)),
+        (
+            "GEOM_MIXED_ORIENTATION",
+            "ImageOrientationPatient",
+            "one orientation",
+            _close_groups(headers, _orientation, ORIENTATION_TOLERANCE),
+        ),
+    )
+    return [_mixed(groups, code, keyword, expected) for code, keyword, expected, groups in rules if len(groups) > 1]
+
+
+def stack_cautions(stack: Stack) -> list[Caution]:
+    """Things of a regular stack that limit what may be concluded from it."""
+    cautions = []
+    spacing = stack.geometry.spacing_mm[0]
+    thickness = max((header.slice_thickness_mm or 0.0 for header in stack.headers), default=0.0)
+    if max(spacing, thickness) > COARSE_MM:
+        message = (
+            f"slices are {thickness:g} mm thick at {spacing:.2f} mm spacing; finer than {COARSE_MM:g} mm is wanted"
+        )
+        cautions.append(Caution(code="GEOM_COARSE", message=message))
+    if stack.worst_corner_mm > SILENT_CORNER_MM:
+        message = f"positions in the headers are rounded: voxels lie up to {stack.worst_corner_mm:.3f} mm off"
+        cautions.append(Caution(code="GEOM_ROUNDED", message=message))
+    return cautions
+
+
+def merged(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    """Faults that differ only in their file become one that names the files."""
+    groups: dict[Fault, list[str]] = {}
+    for fault in faults:
+        groups.setdefault(replace(fault, source=""), []).append(fault.source)
+    return tuple(replace(fault, source=_listed(sources)) for fault, sources in groups.items())
+
+
+def names(headers: Sequence[SliceHeader]) -> str:
+    """The files of some slices, in words."""
+    return _listed([header.source for header in headers])
+
+
+def _listed(sources: Sequence[str]) -> str:
+    if len(sources) <= 4:
+        return ", ".join(sources)
+    return f"{', '.join(sources[:3])} and {len(sources) - 3} more files"
+
+
+def _spacing(header: SliceHeader) -> Sequence[float] | None:
+    return header.pixel_spacing_mm
+
+
+def _orientation(header: SliceHeader) -> Sequence[float] | None:
+    return header.row_direction and header.column_direction and (*header.row_direction, *header.column_direction)
+
+
+def _equal_groups(headers: Sequence[SliceHeader], key: Callable[[SliceHeader], Hashable]) -> list[list[SliceHeader]]:
+    groups: dict[Hashable, list[SliceHeader]] = {}
+    for header in headers:
+        groups.setdefault(key(header), []).append(header)
+    return list(groups.values())
+
+
+def _close_groups(
+    headers: Sequence[SliceHeader], key: Callable[[SliceHeader], Sequence[float] | None], tolerance: float
+) -> list[list[SliceHeader]]:
+    """Group by closeness to each group's first member; headers without the value belong to no group."""
+    groups: list[tuple[FloatArray, list[SliceHeader]]] = []
+    for header in headers:
+        numbers = key(header)
+        if numbers is None:
+            continue
+        value = np.array(numbers)
+        for first, members in groups:
+            if np.abs(value - first).max() <= tolerance:
+                members.append(header)
+                break
+        else:
+            groups.append((value, [header]))
+    return [members for _, members in groups]
+
+
+def _mixed(groups: list[list[SliceHeader]], code: str, keyword: str, expected: str) -> Fault:
+    shown = "; ".join(names(group) for group in sorted(groups, key=len)[:4])
+    return Fault(
+        code=code,
+        source=shown,
+        found=f"{len(groups)} different values, in {' + '.join(str(len(group)) for group in groups[:6])} files",
+        expected=expected,
+        remedy="Give a folder that holds the files of one series of one patient only.",
+        attribute=attribute(keyword),
+    )

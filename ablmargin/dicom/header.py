@@ -1,0 +1,276 @@
+"""The header of one DICOM file, parsed without trust: every number is checked, a bad one becomes a fault."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pydicom
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataset import FileDataset
+
+from ablmargin.dicom.quiet import quiet
+from ablmargin.dicom.text import attribute, iso_time, number, printable
+from ablmargin.errors import Fault
+from ablmargin.geometry import Triple
+from ablmargin.loaded import PatientDigest
+
+GEOMETRY_LENGTHS = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
+RESCALE_LENGTHS = {"RescaleSlope": 1, "RescaleIntercept": 1}
+_DECIMALS = GEOMETRY_LENGTHS | RESCALE_LENGTHS | {"SliceThickness": 1}
+_INTEGERS = (
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "SamplesPerPixel",
+)
+_TEXTS = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "StudyInstanceUID",
+    "FrameOfReferenceUID",
+    "Modality",
+    "ImageType",
+    "SeriesDescription",
+    "SeriesNumber",
+    "AcquisitionNumber",
+    "InstanceNumber",
+    "NumberOfFrames",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "SeriesDate",
+    "SeriesTime",
+    "StudyDate",
+    "StudyTime",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientPosition",
+)
+_RAW = ("PixelPaddingValue",)
+_TAGS: list[Any] = [*_DECIMALS, *_INTEGERS, *_TEXTS, *_RAW, "SpecificCharacterSet"]
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+_PIXEL_DATA_TAG = {True: b"\xe0\x7f\x10\x00", False: b"\x7f\xe0\x00\x10"}
+
+
+class UnreadableFileError(Exception):
+    """A file that isn't DICOM, or whose header ends too early. Never leaves this package."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelPlace:
+    """Where a file's pixels are.
+
+    ``start`` is the offset of their first byte, 0 in a deflated file; ``length`` their declared size in bytes, None
+    where that is undefined (compressed or deflated).
+    """
+
+    start: int = 0
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceHeader:
+    """What one file says of itself. Text is as in the file; None stands for absent, empty or unusable.
+
+    Parameters
+    ----------
+    source : str
+        The file relative to the folder that was searched, safe to print.
+    texts : dict
+        Text attributes by keyword, "" where absent.
+    position_mm : (x, y, z), optional
+        Center of the first pixel, LPS mm.
+    row_direction, column_direction : (x, y, z), optional
+        Where the column index and the row index grow, as written: not normalized.
+    pixel_spacing_mm : (float, float), optional
+        Distance of the rows, then of the columns.
+    pixels : PixelPlace, optional
+        None if the file ends before its pixels.
+    faults : tuple of Fault
+        Numbers that can't be parsed.
+    """
+
+    path: Path
+    source: str
+    file_bytes: int
+    transfer_syntax: str
+    texts: dict[str, str]
+    position_mm: Triple | None
+    row_direction: Triple | None
+    column_direction: Triple | None
+    pixel_spacing_mm: tuple[float, float] | None
+    slice_thickness_mm: float | None
+    rescale_slope: float | None
+    rescale_intercept_hu: float | None
+    integers: dict[str, int | None]
+    padding_bytes: bytes | None
+    pixels: PixelPlace | None
+    patient: PatientDigest
+    faults: tuple[Fault, ...]
+
+    @property
+    def series_uid(self) -> str:
+        return self.texts["SeriesInstanceUID"]
+
+    @property
+    def is_little_endian(self) -> bool:
+        return self.transfer_syntax != pydicom.uid.ExplicitVRBigEndian
+
+    @property
+    def rows(self) -> int:
+        return self.integers["Rows"] or 0
+
+    @property
+    def columns(self) -> int:
+        return self.integers["Columns"] or 0
+
+    @property
+    def frame_bytes(self) -> int:
+        """Size of the decoded pixels as the header declares it."""
+        return self.rows * self.columns * ((self.integers["BitsAllocated"] or 0) // 8)
+
+    @property
+    def acquired(self) -> str | None:
+        """Date and time of acquisition (or of the series, or of the study), ISO 8601; None if there is no date."""
+        for moment in ("Acquisition", "Series", "Study"):
+            iso = iso_time(self.texts[f"{moment}Date"], self.texts[f"{moment}Time"])
+            if iso is not None:
+                return iso
+        return None
+
+
+def read_header(path: Path, source: str) -> SliceHeader:
+    """Read a file up to its pixels.
+
+    Raises
+    ------
+    UnreadableFileError
+        If it isn't DICOM or can't be parsed. The text tells why and quotes nothing from the file.
+    OSError
+        If it can't be opened.
+    """
+    with path.open("rb") as file, quiet():
+        try:
+            dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS)
+            return _header(dataset, path, source, _pixel_place(dataset, file))
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a hostile file makes pydicom raise almost any type
+            raise UnreadableFileError(type(error).__name__) from None
+
+
+def _header(dataset: FileDataset, path: Path, source: str, pixels: PixelPlace | None) -> SliceHeader:
+    faults: list[Fault] = []
+    texts = {name: _text(dataset, name) for name in _TEXTS}
+    texts["SOPClassUID"] = texts["SOPClassUID"] or str(dataset.file_meta.get("MediaStorageSOPClassUID", ""))
+    numbers = {name: _decimals(dataset, name, count, source, faults) for name, count in _DECIMALS.items()}
+    orientation = numbers["ImageOrientationPatient"]
+    return SliceHeader(
+        path=path,
+        source=source,
+        file_bytes=path.stat().st_size,
+        transfer_syntax=str(dataset.file_meta.get("TransferSyntaxUID", "")),
+        texts=texts,
+        position_mm=_three(numbers["ImagePositionPatient"]),
+        row_direction=_three(orientation[:3] if orientation else None),
+        column_direction=_three(orientation[3:] if orientation else None),
+        pixel_spacing_mm=_two(numbers["PixelSpacing"]),
+        slice_thickness_mm=_one(numbers["SliceThickness"]),
+        rescale_slope=_one(numbers["RescaleSlope"]),
+        rescale_intercept_hu=_one(numbers["RescaleIntercept"]),
+        integers={name: _integer(dataset, name) for name in _INTEGERS},
+        padding_bytes=_raw(dataset, "PixelPaddingValue"),
+        pixels=pixels,
+        patient=PatientDigest.of(
+            patient_id=texts.pop("PatientID"), birth_date=texts.pop("PatientBirthDate"), sex=texts.pop("PatientSex")
+        ),
+        faults=tuple(faults),
+    )
+
+
+def _pixel_place(dataset: FileDataset, file: BinaryIO) -> PixelPlace | None:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    standard = syntax.is_transfer_syntax and not syntax.is_private  # else read as explicit VR little endian
+    if standard and syntax.is_deflated:
+        return PixelPlace()
+    little = not standard or syntax.is_little_endian
+    implicit = standard and syntax.is_implicit_VR
+    head = file.read(12)
+    if len(head) < 12 or head[:4] != _PIXEL_DATA_TAG[little]:
+        return None
+    size = head[4:8] if implicit else head[8:12]
+    length = int.from_bytes(size, "little" if little else "big")
+    start = file.tell() - (4 if implicit else 0)
+    return PixelPlace(start=start, length=None if length == _UNDEFINED_LENGTH else length)
+
+
+def _text(dataset: FileDataset, keyword: str) -> str:
+    try:
+        value = dataset.get(keyword)
+        if value is None:
+            return ""
+        joined = value if isinstance(value, str) else "\\".join(map(str, value)) if _is_list(value) else str(value)
+        return joined.strip(" \0")
+    except Exception:  # noqa: BLE001 - an undecodable text is as good as none
+        return ""
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, pydicom.multival.MultiValue)
+
+
+def _integer(dataset: FileDataset, keyword: str) -> int | None:
+    try:
+        value = dataset.get(keyword)
+        return None if value is None else int(value)
+    except Exception:  # noqa: BLE001 - unusable is as good as absent; the checks then name the attribute
+        return None
+
+
+def _raw(dataset: FileDataset, keyword: str) -> bytes | None:
+    tag = tag_for_keyword(keyword)
+    element = dataset.get_item(tag) if tag is not None and tag in dataset else None
+    value = getattr(element, "value", None)
+    return value if isinstance(value, bytes) else None
+
+
+def _decimals(
+    dataset: FileDataset, keyword: str, count: int, source: str, faults: list[Fault]
+) -> tuple[float, ...] | None:
+    raw = _raw(dataset, keyword)
+    text = "" if raw is None else raw.decode("ascii", "replace").strip(" \0")
+    if not text:
+        return None
+    numbers = tuple(number(part) for part in text.split("\\"))
+    if len(numbers) == count and all(math.isfinite(number) for number in numbers):
+        return numbers
+    faults.append(
+        Fault(
+            code="GEOM_BAD_VALUE" if keyword in GEOMETRY_LENGTHS else "BAD_VALUE",
+            source=source,
+            found=f"{printable(text[:80])!r}",
+            expected=f"{count} finite decimal number{'s' if count > 1 else ''}",
+            remedy="The header is damaged: export the series again.",
+            attribute=attribute(keyword),
+        )
+    )
+    return None
+
+
+def _one(numbers: tuple[float, ...] | None) -> float | None:
+    return None if numbers is None else numbers[0]
+
+
+def _two(numbers: tuple[float, ...] | None) -> tuple[float, float] | None:
+    return None if numbers is None else (numbers[0], numbers[1])
+
+
+def _three(numbers: tuple[float, ...] | None) -> Triple | None:
+    return None if numbers is None else (numbers[0], numbers[1], numbers[2])

@@ -1,0 +1,51 @@
+"""What ``inspect`` tells of the series in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ablmargin.dicom.checks import check_series
+from ablmargin.dicom.discover import SeriesFiles, discover
+from ablmargin.progress import Progress, silent
+
+
+def overview(path: Path, *, progress: Progress = silent) -> dict[str, Any]:
+    """List the CT series under a path with their geometry and every problem found in their headers.
+
+    Returns
+    -------
+    dict
+        ``series``: a dict each, with number, series_uid, description, slices, rows, columns, spacing_mm (slice, row,
+        column), slice_thickness_mm, acquired, usable, problems and cautions (code and message each). ``skipped``:
+        file, code and reason of everything that is no CT slice. Ready for JSON.
+
+    Raises
+    ------
+    UsageError
+        If there is nothing at the path.
+    """
+    discovery = discover(path, progress=progress)
+    return {
+        "series": [_series(series) for series in discovery.series],
+        "skipped": [{"file": file.source, "code": file.code, "reason": file.reason} for file in discovery.skipped],
+    }
+
+
+def _series(series: SeriesFiles) -> dict[str, Any]:
+    checked = check_series(series)
+    first = series.headers[0]
+    return {
+        "number": series.number,
+        "series_uid": series.series_uid,
+        "description": series.description,
+        "slices": len(series.headers),
+        "rows": first.rows,
+        "columns": first.columns,
+        "spacing_mm": None if checked.stack is None else list(checked.stack.geometry.spacing_mm),
+        "slice_thickness_mm": first.slice_thickness_mm,
+        "acquired": first.acquired,
+        "usable": checked.stack is not None,
+        "problems": [{"code": fault.code, "message": str(fault)} for fault in checked.faults],
+        "cautions": [{"code": caution.code, "message": caution.message} for caution in checked.cautions],
+    }

@@ -1,0 +1,71 @@
+"""Text of DICOM headers: parsed without trust, shown without harm."""
+
+from __future__ import annotations
+
+import math
+
+from pydicom import config
+from pydicom.datadict import tag_for_keyword
+from pydicom.uid import UID
+
+
+def number(text: str) -> float:
+    """The number of a decimal string; NaN for anything else, such as a decimal comma.
+
+    Examples
+    --------
+    >>> number(" 2.5 "), number("2,5")
+    (2.5, nan)
+    """
+    plain = text.strip(" \0")
+    allowed = set("0123456789+-.eE")
+    try:
+        return float(plain) if set(plain) <= allowed else math.nan
+    except ValueError:
+        return math.nan
+
+
+def iso_time(date: str, time: str) -> str | None:
+    """DICOM date and time as ISO 8601, to the second; None without a date. The old form 2026.01.10 is understood.
+
+    Examples
+    --------
+    >>> iso_time("20260110", "0930")
+    '2026-01-10T09:30:00'
+    """
+    day, clock = date.replace(".", ""), time.replace(":", "").split(".")[0]
+    if len(day) != 8 or not day.isdigit():
+        return None
+    iso = f"{day[:4]}-{day[4:6]}-{day[6:]}"
+    if not (clock.isdigit() and len(clock) in (2, 4, 6)):
+        return iso
+    padded = clock.ljust(6, "0")
+    return f"{iso}T{padded[:2]}:{padded[2:4]}:{padded[4:]}"
+
+
+def attribute(keyword: str) -> str:
+    """An attribute for messages.
+
+    Examples
+    --------
+    >>> attribute("PixelSpacing")
+    'PixelSpacing (0028,0030)'
+    """
+    tag = tag_for_keyword(keyword) or 0
+    return f"{keyword} ({tag >> 16:04x},{tag & 0xFFFF:04x})"
+
+
+def uid_of(text: str) -> UID:
+    """A UID, valid or not, without pydicom's warning, which would quote it."""
+    return UID(text, config.IGNORE)
+
+
+def printable(text: str) -> str:
+    r"""Text with everything that isn't printable escaped, so that a name can't forge a line or color a terminal.
+
+    Examples
+    --------
+    >>> printable("a\nb")
+    'a\\nb'
+    """
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

@@ -1,0 +1,191 @@
+"""Volumes, masks and vector fields in NIfTI, NRRD and MetaImage files.
+
+ITK reads the voxels. What a header says of space is checked first: ITK makes up a grid for a file that has none, and
+of two that contradict each other it takes one, both without a word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ablmargin.case import SeriesRecord
+from ablmargin.errors import Fault, InputError, UsageError
+from ablmargin.geometry import Array, Geometry
+from ablmargin.imageheader import HeaderError, geometry_in_header
+from ablmargin.itk import geometry_of, image_of
+from ablmargin.loaded import LoadedImage, hu_faults
+from ablmargin.volume import LabelMask, MaskOrigin, Structure, Volume
+
+ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha")
+"""What can be read and written; ``.seg.nrrd`` is a ``.nrrd`` that names its segments."""
+
+_SEGMENT_NAME = re.compile(r"Segment\d+_Name")
+
+
+def is_image_file(path: Path) -> bool:
+    """Whether the name ends like a file that this module reads."""
+    return path.name.lower().endswith(ENDINGS)
+
+
+def load_volume_file(path: Path) -> LoadedImage:
+    """Load a CT in Hounsfield units.
+
+    Raises
+    ------
+    InputError
+        If the file can't be read, isn't one 3-D image, doesn't say where it lies (VOLUME_NO_GEOMETRY), has slanted
+        axes (VOLUME_SHEARED) or two contradicting places (VOLUME_GEOMETRY_CONFLICT), or if its values can't be HU.
+    """
+    array, geometry, _ = _read(path, "VOLUME")
+    voxels = array.astype(np.float32)
+    if not np.isfinite(voxels).all():
+        raise InputError(_fault(path, "VOLUME_NOT_FINITE", "NaN or infinite values", "Hounsfield units everywhere"))
+    faults = hu_faults(voxels, str(path))
+    if faults:
+        raise InputError(*faults)
+    voxels.setflags(write=False)
+    digest = hashlib.sha256(repr(geometry).encode())
+    digest.update(voxels.data)
+    record = SeriesRecord(slices=geometry.shape[0], sha256=digest.hexdigest(), name=str(path))
+    return LoadedImage(volume=Volume(voxels_hu=voxels, geometry=geometry), record=record)
+
+
+def load_mask_file(path: Path, label: str | int | None, structure: Structure) -> LabelMask:
+    """Load one structure from a mask or label map.
+
+    Parameters
+    ----------
+    label : str or int, optional
+        A label value, or for ``.seg.nrrd`` the name of a segment. None where the file holds one label only.
+
+    Raises
+    ------
+    EmptyMaskError
+        If no voxel is set.
+    InputError
+        If the file can't be read or doesn't say where it lies, if it holds several labels and none was chosen
+        (MASK_SEVERAL_LABELS), not the one chosen (MASK_LABEL_MISSING), or values that are no labels.
+    """
+    array, geometry, segments = _read(path, "MASK")
+    values = np.unique(array[array != 0])
+    _require_labels(path, values)
+    if label is None and len(values) > 1:
+        found, remedy = _listed(values, segments), f"Choose one with a hash, such as {path.name}#{values[0]:g}."
+        raise InputError(_fault(path, "MASK_SEVERAL_LABELS", found, "one label, or the choice of one", remedy))
+    chosen = array != 0 if label is None else array == _value_of(path, label, values, segments)
+    name = str(path) if label is None else f"{path}#{label}"
+    origin = MaskOrigin(name=name, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    mask = LabelMask(voxels=chosen, geometry=geometry, structure=structure, origin=origin)
+    mask.require_not_empty()
+    return mask
+
+
+def save_mask(mask: LabelMask, path: Path) -> None:
+    """Write a mask as 0 and 1 in uint8, compressed, in the format of the name's ending."""
+    _write(image_of(mask.voxels, mask.geometry), path)
+
+
+def save_volume(volume: Volume, path: Path) -> None:
+    """Write a CT in HU as float32, compressed, in the format of the name's ending."""
+    _write(image_of(volume.voxels_hu, volume.geometry), path)
+
+
+def save_vector_field(vectors_mm: Array, geometry: Geometry, path: Path) -> None:
+    """Write vectors, shape (slices, rows, columns, 3), as a float32 vector image in ``.nrrd`` or ``.mha``.
+
+    The components are (x, y, z) in LPS mm, however the grid is oriented.
+
+    Raises
+    ------
+    UsageError
+        For another ending: NIfTI has its own axes for vectors.
+    """
+    if not path.name.lower().endswith((".nrrd", ".mha")):
+        raise UsageError(f"{path.name}: a vector field is written as .nrrd or .mha")
+    image = sitk.GetImageFromArray(np.ascontiguousarray(vectors_mm, np.float32), isVector=True)
+    image.CopyInformation(image_of(np.zeros(geometry.shape, np.uint8), geometry))
+    _write(image, path)
+
+
+def _read(path: Path, what: str) -> tuple[Array, Geometry, dict[str, int]]:
+    """Voxels, their grid and the label values of named segments; every failure becomes an InputError."""
+    try:
+        from_header = geometry_in_header(path)
+        image = sitk.ReadImage(path)
+    except HeaderError as error:
+        code = error.code if error.code.startswith("FILE_") else f"{what}_{error.code}"
+        raise InputError(_fault(path, code, error.found, error.expected)) from None
+    except (RuntimeError, OSError, EOFError, zlib.error, struct.error) as error:
+        found = f"content that can't be read ({type(error).__name__})"
+        raise InputError(_fault(path, "FILE_UNREADABLE", found, "a NIfTI, NRRD or MetaImage file")) from None
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        found = f"{image.GetDimension()} dimensions, {image.GetNumberOfComponentsPerPixel()} value(s) a voxel"
+        raise InputError(_fault(path, f"{what}_NOT_3D", found, "3 dimensions, one value a voxel"))
+    try:
+        geometry = from_header or geometry_of(image)
+    except ValueError:
+        raise InputError(_fault(path, f"{what}_SHEARED", "slanted axes", "axes at right angles")) from None
+    return sitk.GetArrayFromImage(image), geometry, _segments(image)
+
+
+def _segments(image: sitk.Image) -> dict[str, int]:
+    """Label values by segment name, as 3D Slicer writes them into a ``.seg.nrrd`` header."""
+    segments = {}
+    for key in filter(_SEGMENT_NAME.fullmatch, image.GetMetaDataKeys()):
+        value_key = key.replace("_Name", "_LabelValue")
+        if image.HasMetaDataKey(value_key) and image.GetMetaData(value_key).isdecimal():
+            segments[image.GetMetaData(key)] = int(image.GetMetaData(value_key))
+    return segments
+
+
+def _require_labels(path: Path, values: Array) -> None:
+    if not np.isfinite(values).all():
+        raise InputError(_fault(path, "MASK_NOT_FINITE", "NaN or infinite values", "0 and label values"))
+    if len(values) > 1 and (values != np.rint(values)).any():
+        found = f"{len(values)} different values such as {values[0]:g}"
+        raise InputError(_fault(path, "MASK_NOT_BINARY", found, "0 and one other value, or whole-numbered labels"))
+
+
+def _value_of(path: Path, label: str | int, values: Array, segments: dict[str, int]) -> int:
+    """The label value that a number or a segment's name stands for; a name wins over a number."""
+    text = str(label)
+    value = segments.get(text, int(text) if text.isdecimal() else None)
+    if value is None or value not in values:
+        found = f"no label {text!r}, but {_listed(values, segments)}"
+        raise InputError(_fault(path, "MASK_LABEL_MISSING", found, "one of the file's labels", "Choose one of them."))
+    return value
+
+
+def _listed(values: Array, segments: dict[str, int]) -> str:
+    if not len(values):
+        return "no label at all"
+    names = {value: name for name, value in segments.items()}
+    shown = [f"{value:g} ({names[value]})" if value in names else f"{value:g}" for value in values[:20].tolist()]
+    return (
+        f"{len(values)} label{'s' if len(values) > 1 else ''}: {', '.join(shown)}{', ...' if len(values) > 20 else ''}"
+    )
+
+
+def _write(image: sitk.Image, path: Path) -> None:
+    """Write beside the place first, so that a file appears whole or not at all."""
+    if not is_image_file(path):
+        raise UsageError(f"{path.name}: expected a name that ends in {', '.join(ENDINGS)}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
+    try:
+        sitk.WriteImage(image, unfinished, useCompression=True)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _fault(path: Path, code: str, found: str, expected: str, remedy: str = "Export the file again.") -> Fault:
+    return Fault(code=code, source=str(path), found=found, expected=expected, remedy=remedy)

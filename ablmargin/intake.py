@@ -1,0 +1,140 @@
+"""From what the user names (folders, files, options) to a case that can be analyzed, or to everything wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from ablmargin.case import Case, Exam, Lesion, RasMutation
+from ablmargin.errors import Caution, Fault, InputError
+from ablmargin.geometry import Geometry
+from ablmargin.loading import check_pair, check_target, load_image, load_mask
+from ablmargin.volume import LabelMask, Structure
+
+Loaded = TypeVar("Loaded")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseRequest:
+    """What a user names for one case. Masks are texts, ``path`` or ``path#segment``; see ``loading.load_mask``."""
+
+    pre: Path
+    post: Path
+    pre_series: str | None = None
+    post_series: str | None = None
+    liver_pre: str | None = None
+    liver_post: str | None = None
+    tumors: tuple[str, ...] = ()
+    ablations: tuple[str, ...] = ()
+    ras_mutation: RasMutation = RasMutation.UNKNOWN
+    case_id: str = "case"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OpenedCase:
+    """A case, and what whoever reads its result must know about its input."""
+
+    case: Case
+    cautions: tuple[Caution, ...]
+
+
+def open_case(request: CaseRequest) -> OpenedCase:
+    """Load and check everything that a request names.
+
+    Raises
+    ------
+    InputError
+        With all faults found: of both images together, then of their pairing, then of all masks together.
+    """
+    pre, post = _all_or_faults(
+        lambda: load_image(request.pre, series=request.pre_series),
+        lambda: load_image(request.post, series=request.post_series),
+    )
+    cautions = [*pre.cautions, *post.cautions, *check_pair(pre, post)]
+    on_pre = partial(_masks, onto=pre.volume.geometry, cautions=cautions)
+    on_post = partial(_masks, onto=post.volume.geometry, cautions=cautions)
+    liver_pre, liver_post, tumors, zones = _all_or_faults(
+        partial(on_pre, _one(request.liver_pre), Structure.LIVER, "--liver-pre"),
+        partial(on_post, _one(request.liver_post), Structure.LIVER, "--liver-post"),
+        partial(on_pre, request.tumors, Structure.TUMOR, "--tumor"),
+        partial(on_post, request.ablations, Structure.ABLATION_ZONE, "--ablation"),
+    )
+    case = Case(
+        case_id=request.case_id,
+        pre=Exam(volume=pre.volume, record=pre.record, liver=next(iter(liver_pre), None)),
+        post=Exam(volume=post.volume, record=post.record, liver=next(iter(liver_post), None)),
+        lesions=_lesions(tumors),
+        zones=zones,
+        ras_mutation=request.ras_mutation,
+    )
+    return OpenedCase(case=case, cautions=tuple(cautions))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OpenedMasks:
+    """Masks that share one frame, for a margin without images. The zones and the liver lie on one grid."""
+
+    lesions: tuple[Lesion, ...]
+    zones: tuple[LabelMask, ...]
+    liver: LabelMask | None
+    cautions: tuple[Caution, ...]
+
+
+def open_masks(*, tumors: Sequence[str], ablations: Sequence[str], liver: str | None) -> OpenedMasks:
+    """Load masks that were registered before. Tumors keep their own grids; everything else goes onto the first zone's.
+
+    Raises
+    ------
+    InputError
+        With all faults of all masks.
+    """
+    cautions: list[Caution] = []
+    first_zone = _mask(ablations[0], Structure.ABLATION_ZONE, "--ablation", None, cautions)
+    onto = first_zone.geometry
+    tumor_masks, more_zones, livers = _all_or_faults(
+        partial(_masks, tumors, Structure.TUMOR, "--tumor", onto=None, cautions=cautions),
+        partial(_masks, ablations[1:], Structure.ABLATION_ZONE, "--ablation", onto=onto, cautions=cautions),
+        partial(_masks, _one(liver), Structure.LIVER, "--liver", onto=onto, cautions=cautions),
+    )
+    zones = (first_zone, *more_zones)
+    lesions = _lesions(tumor_masks)
+    return OpenedMasks(lesions=lesions, zones=zones, liver=next(iter(livers), None), cautions=tuple(cautions))
+
+
+def _masks(
+    texts: Sequence[str], structure: Structure, option: str, *, onto: Geometry | None, cautions: list[Caution]
+) -> tuple[LabelMask, ...]:
+    return _all_or_faults(*(partial(_mask, text, structure, option, onto, cautions) for text in texts))
+
+
+def _mask(text: str, structure: Structure, option: str, onto: Geometry | None, cautions: list[Caution]) -> LabelMask:
+    mask = load_mask(text, structure, onto=onto, source_name=option, cautions=cautions)
+    mask.require_not_empty()
+    if structure is not Structure.LIVER:
+        check_target(mask)
+    return mask
+
+
+def _lesions(tumors: Sequence[LabelMask]) -> tuple[Lesion, ...]:
+    return tuple(Lesion(lesion_id=str(number), tumor=tumor) for number, tumor in enumerate(tumors, start=1))
+
+
+def _one(text: str | None) -> tuple[str, ...]:
+    return () if text is None else (text,)
+
+
+def _all_or_faults(*loaders: Callable[[], Loaded]) -> tuple[Loaded, ...]:
+    """The outcomes of all loaders, or one error with the faults of all of them."""
+    outcomes: list[Loaded] = []
+    faults: list[Fault] = []
+    for load in loaders:
+        try:
+            outcomes.append(load())
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError(*faults)
+    return tuple(outcomes)

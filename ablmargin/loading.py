@@ -1,0 +1,257 @@
+"""Open what a user names, whatever its format, and make sure that it belongs together.
+
+Images come from DICOM or volume files; masks are brought onto their image's grid on purpose, by their place in the
+patient and never by the shape of their array; the two exams of a case must be one patient's, in the right order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ablmargin.dicom.checks import check_series
+from ablmargin.dicom.discover import Discovery, SeriesFiles, discover
+from ablmargin.dicom.load import load_series
+from ablmargin.errors import Caution, DicomError, Fault, InputError, UsageError
+from ablmargin.geometry import Geometry
+from ablmargin.imagefile import ENDINGS, is_image_file, load_mask_file, load_volume_file
+from ablmargin.loaded import LoadedImage, PatientDigest
+from ablmargin.progress import Progress, silent
+from ablmargin.regrid import require_inside, resampled, resampling_cautions
+from ablmargin.volume import LabelMask, Structure
+
+__all__ = ["LoadedImage", "PatientDigest", "check_pair", "check_target", "load_image", "load_mask"]
+
+
+def load_image(path: Path, *, series: str | None = None, progress: Progress = silent) -> LoadedImage:
+    """Load a CT from a folder of DICOM (any depth), a DICOM file or a volume file.
+
+    Parameters
+    ----------
+    series : str, optional
+        Which of several series: its SeriesInstanceUID or its number as ``inspect`` prints it.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong; SERIES_AMBIGUOUS, with a list, if several series can serve and none is chosen.
+    UsageError
+        If there is nothing at the path, or a series is chosen that isn't there.
+    """
+    if not path.exists():
+        raise UsageError(f"{path} doesn't exist")
+    if path.is_file() and is_image_file(path):
+        return load_volume_file(path)
+    discovery = discover(path, progress=progress)
+    chosen = _choice(discovery, series)
+    loaded = load_series(chosen, progress=progress)
+    return replace(loaded, cautions=(*_skipped_cautions(discovery), *loaded.cautions))
+
+
+def load_mask(
+    text: str,
+    structure: Structure,
+    *,
+    onto: Geometry | None,
+    source_name: str = "",
+    cautions: list[Caution] | None = None,
+) -> LabelMask:
+    """Load a mask and bring it onto its image's grid.
+
+    On the same grid (corners within 0.01 mm) it is taken as it is; on another grid it is interpolated where it lies in
+    space.
+
+    Parameters
+    ----------
+    text : str
+        ``path`` or ``path#label``.
+    onto : Geometry, optional
+        The image's grid; the result has exactly this geometry. None keeps the mask's own grid.
+    source_name : str
+        The option that named the mask, for messages: ``--tumor``.
+    cautions : list of Caution, optional
+        Gets MASK_RESAMPLED, and MASK_VOLUME_CHANGED if the new grid can't hold the shape.
+
+    Raises
+    ------
+    GeometryMismatchError
+        If a voxel of the mask lies outside the image.
+    InputError
+        See :func:`ablmargin.imagefile.load_mask_file`; MASK_FORMAT for other formats.
+    """
+    path, label = _path_and_label(text)
+    name = f"{source_name} {text}".strip()
+    if not path.exists():
+        raise UsageError(f"{name} doesn't exist")
+    if not path.is_file() or not is_image_file(path):
+        raise InputError(_format_fault(name))
+    mask = load_mask_file(path, label, structure)
+    mask = replace(mask, origin=replace(mask.origin, name=name))
+    if onto is None:
+        return mask
+    if mask.geometry.same_grid_as(onto):
+        return replace(mask, geometry=onto)
+    require_inside(mask, onto)
+    moved = resampled(mask, onto)
+    moved.require_not_empty()
+    if cautions is not None:
+        cautions += resampling_cautions(mask, moved)
+    return moved
+
+
+def check_pair(pre: LoadedImage, post: LoadedImage) -> tuple[Caution, ...]:
+    """Make sure that two exams are one patient's, before and after; cautions where their headers don't tell.
+
+    Raises
+    ------
+    InputError
+        SAME_SERIES, PATIENT_MISMATCH and ORDER_SUSPECT, all that apply.
+    """
+    faults = [*_same_series(pre, post), *_other_patient(pre, post), *_wrong_order(pre, post)]
+    if faults:
+        raise InputError(*faults)
+    cautions = []
+    if not (pre.identity and post.identity) or pre.identity.is_unknown or post.identity.is_unknown:
+        message = "at least one exam has no PatientID: nothing verifies that both are of one patient"
+        cautions.append(Caution(code="PATIENT_UNVERIFIED", message=message))
+    before, after = _comparable_times(pre, post)
+    if not before or before == after:
+        message = "the exams' dates don't tell which was acquired first"
+        cautions.append(Caution(code="ORDER_UNKNOWN", message=message))
+    return tuple(cautions)
+
+
+def check_target(mask: LabelMask) -> None:
+    """Raise InputError if a tumor or ablation zone reaches the border of its image, where it may go on unseen."""
+    if mask.touches_border():
+        raise InputError(
+            Fault(
+                code="TARGET_TOUCHES_EDGE",
+                source=mask.origin.name or f"the {mask.structure} mask",
+                found=f"a {mask.structure} that reaches the border of the image",
+                expected="at least one voxel of image around it",
+                remedy="Its margin can't be known there. Use a series that covers it.",
+            )
+        )
+
+
+def _choice(discovery: Discovery, series: str | None) -> SeriesFiles:
+    if not discovery.series:
+        raise DicomError(*_nothing_found(discovery))
+    if series is not None:
+        for candidate in discovery.series:
+            if series in {str(candidate.number), candidate.series_uid}:
+                return candidate
+        raise UsageError(f"{discovery.source} has no series {series!r}, but {_listed(discovery.series)}")
+    if len(discovery.series) == 1:
+        return discovery.series[0]
+    outcomes = [(candidate, check_series(candidate).faults) for candidate in discovery.series]
+    usable = [candidate for candidate, faults in outcomes if not faults]
+    if not usable:
+        raise DicomError(*(fault for _, faults in outcomes for fault in faults))
+    if len(usable) > 1:
+        raise DicomError(_ambiguous(discovery.source, usable))
+    return usable[0]
+
+
+def _nothing_found(discovery: Discovery) -> list[Fault]:
+    """Why there is no CT series: images of another kind, damaged files, or nothing of the sort."""
+    told = [file for file in discovery.skipped if file.code in {"NOT_CT", "FILE_TRUNCATED", "FILE_UNREADABLE"}]
+    remedy = f"Give a folder of classic CT images, or a volume file ({', '.join(ENDINGS)})."
+    if told:
+        return [
+            Fault(code=file.code, source=file.source, found=file.reason, expected="CT Image Storage", remedy=remedy)
+            for file in told[:10]
+        ]
+    count = len(discovery.skipped)
+    found = f"{count} other file{'' if count == 1 else 's'}"
+    return [Fault(code="NO_IMAGE", source=discovery.source, found=found, expected="a CT series", remedy=remedy)]
+
+
+def _ambiguous(source: str, usable: list[SeriesFiles]) -> Fault:
+    return Fault(
+        code="SERIES_AMBIGUOUS",
+        source=source,
+        found=f"{len(usable)} CT series: {_listed(usable)}",
+        expected="one, or the choice of one",
+        remedy="Choose with --pre-series or --post-series, by number or SeriesInstanceUID.",
+        attribute="SeriesInstanceUID (0020,000e)",
+    )
+
+
+def _listed(series: tuple[SeriesFiles, ...] | list[SeriesFiles]) -> str:
+    parts = []
+    for candidate in series[:20]:
+        stack = check_series(candidate).stack
+        spacing = f" at {stack.geometry.spacing_mm[0]:.2f} mm" if stack else ""
+        parts.append(f"{candidate.number} {candidate.description!r} ({len(candidate.headers)} slices{spacing})")
+    return "; ".join(parts)
+
+
+def _skipped_cautions(discovery: Discovery) -> list[Caution]:
+    if not discovery.skipped:
+        return []
+    shown = ", ".join(f"{file.source} ({file.reason})" for file in discovery.skipped[:5])
+    more = f" and {len(discovery.skipped) - 5} more" if len(discovery.skipped) > 5 else ""
+    return [Caution(code="FILES_SKIPPED", message=f"files that aren't CT slices were left out: {shown}{more}")]
+
+
+def _path_and_label(text: str) -> tuple[Path, str | None]:
+    """Split at the last hash, unless a file has the whole text as its name."""
+    path, sign, label = text.rpartition("#")
+    if not sign or Path(text).exists():
+        return Path(text), None
+    return Path(path), label
+
+
+def _format_fault(name: str) -> Fault:
+    return Fault(
+        code="MASK_FORMAT",
+        source=name,
+        found="another kind of file",
+        expected=f"a mask in {', '.join(ENDINGS)}",
+        remedy="Export the segmentation in one of these formats.",
+    )
+
+
+def _same_series(pre: LoadedImage, post: LoadedImage) -> list[Fault]:
+    one, other = pre.record, post.record
+    same_uid = one.series_uid is not None and one.series_uid == other.series_uid
+    if not same_uid and (one.sha256 is None or one.sha256 != other.sha256):
+        return []
+    found = "the same SeriesInstanceUID" if same_uid else "the same pixels"
+    return [
+        _pair_fault(
+            pre, post, "SAME_SERIES", found=found, expected="two exams", remedy="Name the CT after ablation as post."
+        )
+    ]
+
+
+def _other_patient(pre: LoadedImage, post: LoadedImage) -> list[Fault]:
+    differing = pre.identity.differences(post.identity) if pre.identity and post.identity else ()
+    if not differing:
+        return []
+    found, remedy = f"different {', '.join(differing)}", "Check that both folders are of the same patient."
+    return [_pair_fault(pre, post, "PATIENT_MISMATCH", found=found, expected="exams of one patient", remedy=remedy)]
+
+
+def _wrong_order(pre: LoadedImage, post: LoadedImage) -> list[Fault]:
+    before, after = _comparable_times(pre, post)
+    if before <= after:
+        return []
+    found, remedy = "post acquired before pre", "Check whether the two were swapped."
+    return [
+        _pair_fault(pre, post, "ORDER_SUSPECT", found=found, expected="the exam before ablation as pre", remedy=remedy)
+    ]
+
+
+def _comparable_times(pre: LoadedImage, post: LoadedImage) -> tuple[str, str]:
+    """Both acquisition times to the precision that both have; empty where one is unknown."""
+    before, after = pre.record.acquired or "", post.record.acquired or ""
+    length = min(len(before), len(after))
+    return before[:length], after[:length]
+
+
+def _pair_fault(pre: LoadedImage, post: LoadedImage, code: str, *, found: str, expected: str, remedy: str) -> Fault:
+    source = f"{pre.record.name} and {post.record.name}"
+    return Fault(code=code, source=source, found=found, expected=expected, remedy=remedy)

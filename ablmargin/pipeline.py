@@ -1,0 +1,272 @@
+"""The order of the steps, from exams with masks to a judged margin. What each step does stands elsewhere."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import numpy as np
+
+from ablmargin.case import Case, Lesion, RasMutation
+from ablmargin.clinical.criteria import COARSE_SLICES_MM
+from ablmargin.errors import Caution, Fault, GeometryMismatchError, InputError
+from ablmargin.measurement import Rule, Target, measure_lesion
+from ablmargin.metrics.surface import surface_of
+from ablmargin.progress import Progress, Stopwatch, silent
+from ablmargin.registration.local_error import LocalError
+from ablmargin.registration.quality import RegistrationQuality
+from ablmargin.registration.register import Alignment, RegistrationSettings, register
+from ablmargin.result import CaseResult, MaskRecord, Provenance
+from ablmargin.volume import LabelMask, Structure
+
+PACKAGES = ("ablmargin", "numpy", "scipy", "scikit-image", "SimpleITK", "pydicom", "vtk")
+"""Whose versions can change a number."""
+
+ASSESSED_VOXEL_STEP = 997
+"""Every how many voxels of the liver the registration is assessed where no tumor is given. Prime, so as not to follow rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Parameters of an analysis.
+
+    Parameters
+    ----------
+    registration : RegistrationSettings
+    segmentation_sd_mm : float
+        Standard deviation of drawn contours, per component. Readers differ by about 17 % of a tumor's volume
+        (Moltz 2011, Joskowicz 2019); at a diameter of 20 mm that is half a millimeter of radius.
+    registration_sd_mm : float, optional
+        For masks that come registered: the standard deviation of that registration's error at the tumor, per
+        component. Nothing here can know it, so without it such masks get no bounds.
+    seed : int
+        Of everything random. The same seed gives the same numbers.
+    """
+
+    registration: RegistrationSettings = field(default_factory=RegistrationSettings)
+    segmentation_sd_mm: float = 0.5
+    registration_sd_mm: float | None = None
+    seed: int = 0
+
+    @classmethod
+    def of(cls, *, seed: int, threads: int, registration_sd_mm: float | None = None) -> Settings:
+        """Settings with one seed and thread count for all steps."""
+        registration = RegistrationSettings(seed=seed, threads=threads)
+        return cls(registration=registration, registration_sd_mm=registration_sd_mm, seed=seed)
+
+
+def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> CaseResult:
+    """Register one case's exams, measure the margin of each tumor and judge it.
+
+    Raises
+    ------
+    InputError
+        If the liver isn't drawn on both exams, a mask is empty, or a target lies outside the liver.
+    RegistrationError
+        If no alignment can be computed. One that can't be trusted raises nothing: it withholds the verdict.
+    """
+    started, watch = now(), Stopwatch()
+    with watch("register"):
+        alignment = register_case(case, settings, progress=progress)
+    with watch("measure"):
+        progress("measuring margins", 0.0)
+        tumors = [surface_of(lesion.tumor) for lesion in case.lesions]
+        quality = alignment.assess(np.concatenate([tumor.vertices_mm for tumor in tumors]))
+        target = Target.of(case.ablated, case.post.liver)
+        rule = Rule(
+            ras_mutation=case.ras_mutation,
+            segmentation_sd_mm=settings.segmentation_sd_mm,
+            hindrances=_hindrances(case, alignment, quality),
+            seed=settings.seed,
+        )
+        lesions = [
+            measure_lesion(
+                lesion,
+                tumor,
+                target,
+                rule,
+                error=alignment.local_error(tumor.vertices_mm),
+                post_from_pre=alignment.post_from_pre,
+                rigid_post_from_pre=alignment.rigid_post_from_pre,
+            )
+            for lesion, tumor in zip(case.lesions, tumors, strict=True)
+        ]
+        progress("measuring margins", 1.0)
+    return CaseResult(
+        case_id=case.case_id,
+        ras_mutation=case.ras_mutation,
+        lesions=tuple(lesions),
+        zone=target.zone,
+        masks=_mask_records(case.lesions, case.zones, (case.pre.liver, case.post.liver)),
+        provenance=provenance(settings, started),
+        case=case,
+        alignment=alignment,
+        quality=quality,
+        timings_s=watch.timings_s,
+    )
+
+
+def align(case: Case, settings: Settings, *, progress: Progress = silent) -> CaseResult:
+    """Register one case's exams and tell how well; its masks are only kept out of the comparison."""
+    started, watch = now(), Stopwatch()
+    with watch("register"):
+        alignment = register_case(case, settings, progress=progress)
+        liver = case.pre.liver
+        assert liver is not None, "register_case refuses exams without a liver"
+        quality = alignment.assess(liver.voxel_centers_mm()[::ASSESSED_VOXEL_STEP])
+    return CaseResult(
+        case_id=case.case_id,
+        ras_mutation=case.ras_mutation,
+        lesions=(),
+        masks=_mask_records(case.lesions, case.zones, (case.pre.liver, case.post.liver)),
+        provenance=provenance(settings, started),
+        case=case,
+        alignment=alignment,
+        quality=quality,
+        timings_s=watch.timings_s,
+    )
+
+
+def register_case(case: Case, settings: Settings, *, progress: Progress = silent) -> Alignment:
+    """Align a case's exams with everything treated kept out of the comparison.
+
+    Were it compared, the tumor's edge would be drawn onto the zone's edge, and margin would be made up.
+    """
+    return register(
+        case.pre.volume,
+        case.post.volume,
+        liver_pre=_liver_around([lesion.tumor for lesion in case.lesions], case.pre.liver, "pre"),
+        liver_post=_liver_around(case.zones, case.post.liver, "post"),
+        ignore_pre=[lesion.tumor for lesion in case.lesions],
+        ignore_post=case.zones,
+        settings=settings.registration,
+        progress=progress,
+    )
+
+
+def measure_masks(
+    lesions: Sequence[Lesion],
+    zones: Sequence[LabelMask],
+    *,
+    liver: LabelMask | None,
+    ras_mutation: RasMutation,
+    settings: Settings,
+    case_id: str,
+    cautions: tuple[Caution, ...] = (),
+) -> CaseResult:
+    """Measure and judge masks that already share one frame, without images.
+
+    Tumors may lie on a grid of their own; the zones must share one.
+    """
+    started, watch = now(), Stopwatch()
+    sd_mm = settings.registration_sd_mm
+    error = None if sd_mm is None else LocalError(sd_mm=sd_mm, correlation_length_mm=float("inf"))
+    masks = [*(lesion.tumor for lesion in lesions), *zones]
+    rule = Rule(
+        ras_mutation=ras_mutation,
+        segmentation_sd_mm=settings.segmentation_sd_mm,
+        hindrances=(*_unreviewed(masks), *_coarse([max(mask.geometry.spacing_mm) for mask in masks])),
+        seed=settings.seed,
+    )
+    with watch("measure"):
+        target = Target.of(zones[0].union(*zones[1:]), liver)
+        results = [measure_lesion(lesion, surface_of(lesion.tumor), target, rule, error=error) for lesion in lesions]
+    return CaseResult(
+        case_id=case_id,
+        ras_mutation=ras_mutation,
+        lesions=tuple(results),
+        zone=target.zone,
+        masks=_mask_records(lesions, zones, (liver,)),
+        provenance=provenance(settings, started),
+        cautions=cautions,
+        timings_s=watch.timings_s,
+    )
+
+
+def provenance(settings: Settings, started: str) -> Provenance:
+    """Parameters, versions and times of a run that ends now."""
+    software = {package: version(package) for package in PACKAGES}
+    return Provenance(
+        settings=asdict(settings),
+        software=software | {"python": platform.python_version(), "platform": platform.platform()},
+        started=started,
+        finished=now(),
+    )
+
+
+def now() -> str:
+    """The time, UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _liver_around(targets: Iterable[LabelMask], liver: LabelMask | None, exam: str) -> LabelMask:
+    """The liver with its targets: readers and networks often leave tumors and zones out of it."""
+    if liver is None:
+        raise InputError(
+            Fault(
+                code="LIVER_MISSING",
+                source=f"the {exam} exam",
+                found="no liver mask",
+                expected=f"one, as --liver-{exam}",
+                remedy="Draw the liver on this exam, or segment it with another program; a few mm of error do no harm.",
+            )
+        )
+    targets = tuple(targets)
+    for target in targets:
+        target.require_not_empty()
+        if not (target.voxels & liver.voxels).any():
+            raise GeometryMismatchError(
+                Fault(
+                    code="TARGET_OUTSIDE_LIVER",
+                    source=target.origin.name or f"the {target.structure} mask",
+                    found="no voxel in common with the liver",
+                    expected=f"the {target.structure} inside the liver of the {exam} exam",
+                    remedy="Check that the mask was drawn on this exam and isn't mirrored.",
+                )
+            )
+    return liver.union(*targets)
+
+
+def _hindrances(case: Case, alignment: Alignment, quality: RegistrationQuality) -> tuple[str, ...]:
+    masks = [*(lesion.tumor for lesion in case.lesions), *case.zones]
+    slices_mm = [max(exam.volume.geometry.spacing_mm) for exam in (case.pre, case.post)]
+    slices_mm += [exam.record.slice_thickness_mm or 0.0 for exam in (case.pre, case.post)]
+    found = [*_unreviewed(masks), *_coarse(slices_mm)]
+    if quality.quality == "failed":
+        found.insert(0, "The registration failed: " + " ".join(quality.reasons))
+    if not alignment.phases_match:
+        found.append(
+            "The two exams were taken in different contrast phases, so the registration can't carry a verdict."
+        )
+    return tuple(found)
+
+
+def _unreviewed(masks: Iterable[LabelMask]) -> list[str]:
+    return [
+        f"The {mask.structure} mask was made by {mask.origin.method} and not reviewed by a reader."
+        for mask in masks
+        if not mask.origin.reviewed
+    ]
+
+
+def _coarse(slices_mm: Iterable[float]) -> list[str]:
+    thickest = max(slices_mm)
+    if thickest < COARSE_SLICES_MM:
+        return []
+    return [f"With slices of {thickest:.1f} mm a margin can't be told to within the thresholds of 5 and 10 mm."]
+
+
+def _mask_records(
+    lesions: Sequence[Lesion], zones: Sequence[LabelMask], livers: Iterable[LabelMask | None]
+) -> tuple[MaskRecord, ...]:
+    records = [
+        MaskRecord(structure=Structure.LIVER, lesion=None, origin=liver.origin) for liver in livers if liver is not None
+    ]
+    records += [
+        MaskRecord(structure=Structure.TUMOR, lesion=lesion.lesion_id, origin=lesion.tumor.origin) for lesion in lesions
+    ]
+    records += [MaskRecord(structure=Structure.ABLATION_ZONE, lesion=None, origin=zone.origin) for zone in zones]
+    return tuple(records)

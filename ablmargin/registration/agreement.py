@@ -1,0 +1,136 @@
+"""How well two exams agree under a map: livers, textures and contrast phase."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ablmargin.geometry import Array, BoolArray, FloatArray, Geometry, PointTransform
+from ablmargin.registration.images import PreparedExam, blur
+from ablmargin.registration.sampling import Table
+from ablmargin.registration.transform import jacobian_determinants
+
+LEAST_CORRELATION = 0.5
+LEAST_VESSEL_LEVEL = 1.9
+NEAR_TREATED_MM = 20.0
+
+_TEXTURE_BLUR_MM = 2.0
+_BRIGHTEST_SHARE = 0.03
+_EVERY = 3
+_FOLD_GRID = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextureAgreement:
+    """Texture of the two livers, compared where both count and smoothed over 2 mm.
+
+    Parameters
+    ----------
+    correlation : float
+        Over the whole liver.
+    correlation_near : float
+        Within 20 mm of the tissue to ignore; the whole liver's if there is none.
+    vessel_level : float
+        Mean post texture, in its standard deviations, where pre is brightest (3 %): the vessels in most phases. High
+        if they are bright in both, negative if post shows them dark.
+    """
+
+    correlation: float
+    correlation_near: float
+    vessel_level: float
+
+    @property
+    def phases_match(self) -> bool:
+        """Whether bright may be expected to meet bright."""
+        return self.correlation > LEAST_CORRELATION and self.vessel_level > LEAST_VESSEL_LEVEL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiverAgreement:
+    """The livers' overlap after alignment, and how the map changes volumes within the liver.
+
+    ``folded_share`` is the share of the liver where the map turns space inside out.
+    """
+
+    dice: float
+    hd95_mm: float
+    asd_mm: float
+    jacobian_min: float
+    folded_share: float
+
+
+def compare_textures(pre: PreparedExam, post: PreparedExam, post_from_pre: PointTransform) -> TextureAgreement:
+    """Compare what the two livers look like under a map."""
+    counted = np.argwhere(pre.counts > 0)[::_EVERY]
+    moved = post_from_pre.map_points(pre.grid.points_at(counted)).astype(np.float32)
+    treated_mm = post.treated_distance_mm
+    samples = Table.of_columns(post.grid, _smooth_texture(post), post.counts, treated_mm).at(moved)
+    shared = samples[:, 1] > 0.9
+    if np.count_nonzero(shared) < 100:
+        return TextureAgreement(correlation=0.0, correlation_near=0.0, vessel_level=0.0)
+    before = _smooth_texture(pre)[tuple(counted.T)][shared]
+    after = samples[shared, 0]
+    nearest = np.minimum(pre.treated_distance_mm[tuple(counted.T)][shared], samples[shared, 2])
+    near = nearest < NEAR_TREATED_MM
+    bright = before > np.quantile(before, 1.0 - _BRIGHTEST_SHARE)
+    whole = _correlation(before, after)
+    return TextureAgreement(
+        correlation=whole,
+        correlation_near=_correlation(before[near], after[near]) if np.count_nonzero(near) > 100 else whole,
+        vessel_level=float(after[bright].mean() / (after.std() + 1e-6)),
+    )
+
+
+def compare_livers(pre: PreparedExam, post: PreparedExam, post_from_pre: PointTransform) -> LiverAgreement:
+    """Compare the two livers' shapes under a map, on the pre exam's working grid and where both CTs have voxels."""
+    everywhere = np.argwhere(np.ones(pre.grid.shape, bool))
+    moved = post_from_pre.map_points(pre.grid.points_at(everywhere)).astype(np.float32)
+    samples = Table.of_columns(post.grid, post.distance_mm, post.seen).at(moved).reshape(*pre.grid.shape, 2)
+    carried, seen = np.ascontiguousarray(samples[..., 0]), pre.seen & (samples[..., 1] > 0.5)
+    pairs = ((pre.distance_mm, carried), (carried, pre.distance_mm))
+    distances = np.concatenate([_between(surface, other, seen, pre.grid) for surface, other in pairs])
+    inside, covered = (pre.distance_mm < 0) & seen, (carried < 0) & seen
+    determinants = jacobian_determinants(post_from_pre, pre.liver_points_mm(every=_FOLD_GRID))
+    return LiverAgreement(
+        dice=_dice(inside, covered),
+        hd95_mm=float(np.percentile(distances, 95)) if distances.size else float("inf"),
+        asd_mm=float(distances.mean()) if distances.size else float("inf"),
+        jacobian_min=float(determinants.min()),
+        folded_share=float((determinants <= 0).mean()),
+    )
+
+
+def _dice(one: BoolArray, other: BoolArray) -> float:
+    both = np.count_nonzero(one & other)
+    total = np.count_nonzero(one) + np.count_nonzero(other)
+    return 2.0 * both / total if total else 0.0
+
+
+def _between(surface_of: Array, distance_to: Array, seen: BoolArray, grid: Geometry) -> FloatArray:
+    """Distances (n,) in mm of the points of one zero level from another surface, where both are in view."""
+    points = grid.points_at(_zero_crossings(surface_of, seen)).astype(np.float32)
+    return np.abs(Table.of_columns(grid, distance_to).at(points)[:, 0]).astype(float)
+
+
+def _zero_crossings(level: Array, seen: BoolArray) -> FloatArray:
+    """Where a level set cuts the edges between neighboring voxels in view: fractional indices, shape (n, 3)."""
+    found = []
+    for axis in range(3):
+        first, second = (np.moveaxis(level, axis, 0)[part] for part in (slice(None, -1), slice(1, None)))
+        in_view = np.moveaxis(seen, axis, 0)[:-1] & np.moveaxis(seen, axis, 0)[1:]
+        index = np.argwhere(((first < 0) != (second < 0)) & in_view)
+        low, high = first[tuple(index.T)], second[tuple(index.T)]
+        crossing = index.astype(float)
+        crossing[:, 0] += low / (low - high)
+        found.append(np.insert(crossing[:, 1:], axis, crossing[:, 0], axis=1))
+    return np.concatenate(found)
+
+
+def _smooth_texture(exam: PreparedExam) -> Array:
+    return np.asarray(blur(exam.texture, _TEXTURE_BLUR_MM, exam.grid) * exam.counts)
+
+
+def _correlation(one: Array, other: Array) -> float:
+    spread = one.std() * other.std()
+    return float(((one - one.mean()) * (other - other.mean())).mean() / spread) if spread > 0 else 0.0

@@ -1,0 +1,102 @@
+"""Whether an alignment may carry a verdict, and why not.
+
+Thresholds are of three kinds: what a map must not do (fold), what two livers must look like once they are aligned, and
+how far the tumor may be off. The last one decides most often; the others are necessary and never enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from ablmargin.registration.agreement import LEAST_CORRELATION, LiverAgreement, TextureAgreement
+
+Grade = Literal["good", "doubtful", "failed"]
+
+LEAST_DICE = 0.85
+DOUBTFUL_DICE = 0.92
+DOUBTFUL_ASD_MM = 2.5
+FAILED_ASD_MM = 5.0
+FAILED_FOLDED_SHARE = 0.01
+DOUBTFUL_SD_MM = 1.5
+FAILED_SD_MM = 3.0
+LARGEST_VOLUME_CHANGE = 0.2
+LEAST_CORRELATION_NEAR = 0.4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationQuality:
+    """How good an alignment is, measured, and the judgment that follows; lengths in mm, shares 0..1.
+
+    ``inverse_consistency_mm`` is how far the points come back from themselves after a run in either direction;
+    ``sd_mm`` the estimated error by component there. None where it wasn't or couldn't be computed.
+    """
+
+    method: str
+    liver_dice: float
+    liver_hd95_mm: float
+    liver_asd_mm: float
+    jacobian_min: float
+    folded_share: float
+    inverse_consistency_mm: float | None
+    sd_mm: float | None
+    quality: Grade
+    reasons: tuple[str, ...]
+
+
+def grade(
+    *, livers: LiverAgreement, textures: TextureAgreement, phases_match: bool, sd_mm: float | None, volume_change: float
+) -> tuple[Grade, tuple[str, ...]]:
+    """The worst grade that any finding asks for, and all findings as sentences.
+
+    Where the phases don't match, an uncertain place of the tumor is enough to fail: nothing else vouches for it.
+
+    Parameters
+    ----------
+    textures : TextureAgreement
+        Under the final alignment.
+    sd_mm : float or None
+        Local error at the tumor; None if it wasn't estimated.
+    volume_change : float
+        Of the tumor by the map: 0.1 if it grows by 10 %.
+    """
+    findings = [
+        *_liver_findings(livers),
+        *_texture_findings(textures, phases_match=phases_match),
+        *_tumor_findings(sd_mm, FAILED_SD_MM if phases_match else DOUBTFUL_SD_MM, volume_change),
+    ]
+    grades = {level for level, _ in findings}
+    worst: Grade = "failed" if "failed" in grades else "doubtful" if grades else "good"
+    return worst, tuple(reason for _, reason in findings)
+
+
+def _liver_findings(livers: LiverAgreement) -> Iterator[tuple[Grade, str]]:
+    if livers.folded_share > 0:
+        level: Grade = "failed" if livers.folded_share > FAILED_FOLDED_SHARE else "doubtful"
+        yield level, f"The map folds in {livers.folded_share:.2%} of the liver."
+    if livers.dice < DOUBTFUL_DICE:
+        level = "failed" if livers.dice < LEAST_DICE else "doubtful"
+        yield level, f"The aligned livers overlap with a Dice of only {livers.dice:.2f} (expected: {DOUBTFUL_DICE})."
+    if not livers.asd_mm <= DOUBTFUL_ASD_MM:
+        level = "failed" if not livers.asd_mm <= FAILED_ASD_MM else "doubtful"
+        yield level, f"The aligned livers' surfaces are {livers.asd_mm:.1f} mm apart on average."
+
+
+def _texture_findings(textures: TextureAgreement, *, phases_match: bool) -> Iterator[tuple[Grade, str]]:
+    if not phases_match:
+        reason = "The two CTs seem to be in different contrast phases, or they show little in common"
+        yield "doubtful", f"{reason} (correlation {textures.correlation:.2f})."
+    elif textures.correlation < LEAST_CORRELATION:
+        yield "doubtful", f"The aligned livers look different inside (correlation {textures.correlation:.2f})."
+    if phases_match and textures.correlation_near < LEAST_CORRELATION_NEAR:
+        reason = "The ablation zone's mask may be misplaced: around it the two CTs look different"
+        yield "doubtful", f"{reason} (correlation {textures.correlation_near:.2f})."
+
+
+def _tumor_findings(sd_mm: float | None, failed_sd_mm: float, volume_change: float) -> Iterator[tuple[Grade, str]]:
+    if sd_mm is not None and not sd_mm <= DOUBTFUL_SD_MM:
+        level: Grade = "failed" if not sd_mm <= failed_sd_mm else "doubtful"
+        yield level, f"The tumor's place after alignment is uncertain by {sd_mm:.1f} mm (sd by component)."
+    if abs(volume_change) > LARGEST_VOLUME_CHANGE:
+        yield "doubtful", f"The alignment changes the tumor's volume by {volume_change:+.0%}."

@@ -1,0 +1,186 @@
+"""The alignment of the two exams, from images and liver masks to a map of points and its quality."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ablmargin.geometry import FloatArray, PointTransform
+from ablmargin.progress import Progress, silent
+from ablmargin.registration.agreement import LiverAgreement, TextureAgreement, compare_livers, compare_textures
+from ablmargin.registration.deformable import SIGN_FREE, SIGNED
+from ablmargin.registration.images import PreparedExam, prepare_exam
+from ablmargin.registration.local_error import LocalError, estimate_local_error, run_ensemble
+from ablmargin.registration.pyramid import sign_free_pyramid, signed_pyramid
+from ablmargin.registration.quality import RegistrationQuality, grade
+from ablmargin.registration.symmetric import PyramidPair, align_both_ways
+from ablmargin.registration.threads import limited_threads
+from ablmargin.registration.transform import RigidTransform, SplineTransform, jacobian_determinants
+from ablmargin.volume import LabelMask, Volume
+
+TUMOR_RIM_MM = 2.0
+ZONE_RIM_MM = 3.0
+
+_METHODS = {
+    True: "free-form deformation on liver surface and signed texture, Gauss-Newton, mean of both directions",
+    False: "free-form deformation on liver surface and sign-free texture, Gauss-Newton, mean of both directions",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationSettings:
+    """How to align.
+
+    Parameters
+    ----------
+    seed : int
+        Of the ensemble's random weights; the alignment itself has no chance in it.
+    threads : int
+        At most so many at a time; the numbers don't depend on it.
+    ensemble : bool
+        Whether to estimate the local error, at about the alignment's own cost once more.
+    """
+
+    seed: int = 0
+    threads: int = 2
+    ensemble: bool = True
+
+    def __post_init__(self) -> None:
+        if self.threads < 1 or self.seed < 0:
+            raise ValueError(f"threads must be at least 1 and the seed at least 0, not {self.threads} and {self.seed}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Alignment:
+    """Where points before ablation lie after it.
+
+    Parameters
+    ----------
+    post_from_pre : SplineTransform
+        The map to use.
+    rigid_post_from_pre : RigidTransform
+        Its rigid start.
+    forward, pre_from_post : SplineTransform
+        The runs in either direction, of which ``post_from_pre`` is the mean; not exactly each other's inverse.
+    members : tuple of PointTransform
+        The same alignment under other choices, for its error; empty if none was asked for.
+    method : str
+    phases_match : bool
+        Whether both CTs show vessels alike. If not, brightness was compared regardless of its sign.
+    textures, livers
+        How well the exams agree under ``post_from_pre``.
+    """
+
+    post_from_pre: SplineTransform
+    rigid_post_from_pre: RigidTransform
+    forward: SplineTransform
+    pre_from_post: SplineTransform
+    members: tuple[PointTransform, ...]
+    method: str
+    phases_match: bool
+    textures: TextureAgreement
+    livers: LiverAgreement
+
+    def local_error(self, points_mm: FloatArray) -> LocalError | None:
+        """The error to expect at points (n, 3) of the pre frame; None without members."""
+        if not self.members:
+            return None
+        return estimate_local_error(self.post_from_pre, self.members, points_mm)
+
+    def assess(self, points_mm: FloatArray) -> RegistrationQuality:
+        """Judge the alignment for a tumor whose surface points (n, 3) are given in the pre frame."""
+        error = self.local_error(points_mm)
+        sd_mm = None if error is None else error.sd_mm
+        change = float(jacobian_determinants(self.post_from_pre, points_mm).mean()) - 1.0
+        level, reasons = grade(
+            livers=self.livers,
+            textures=self.textures,
+            phases_match=self.phases_match,
+            sd_mm=sd_mm,
+            volume_change=change,
+        )
+        return RegistrationQuality(
+            method=self.method,
+            liver_dice=self.livers.dice,
+            liver_hd95_mm=self.livers.hd95_mm,
+            liver_asd_mm=self.livers.asd_mm,
+            jacobian_min=self.livers.jacobian_min,
+            folded_share=self.livers.folded_share,
+            inverse_consistency_mm=self._inverse_consistency_mm(points_mm),
+            sd_mm=sd_mm,
+            quality=level,
+            reasons=reasons,
+        )
+
+    def _inverse_consistency_mm(self, points_mm: FloatArray) -> float:
+        back = self.pre_from_post.map_points(self.forward.map_points(points_mm))
+        return float(np.linalg.norm(back - points_mm, axis=1).mean())
+
+
+def register(
+    pre: Volume,
+    post: Volume,
+    *,
+    liver_pre: LabelMask,
+    liver_post: LabelMask,
+    ignore_pre: Sequence[LabelMask] = (),
+    ignore_post: Sequence[LabelMask] = (),
+    settings: RegistrationSettings | None = None,
+    progress: Progress = silent,
+) -> Alignment:
+    """Align two liver CTs whose frames need not have anything to do with each other.
+
+    The livers' surfaces and textures are brought together, coarse to fine. What is to be ignored (the tumor before,
+    the ablation zone after, each with a rim) isn't compared, so nothing pulls the tumor toward the zone: there the map
+    goes on smoothly as its surroundings do.
+
+    Parameters
+    ----------
+    liver_pre, liver_post : LabelMask
+        On any grid in the frame of the CT they belong to.
+    ignore_pre, ignore_post : sequence of LabelMask
+        Treated tissue, likewise.
+
+    Raises
+    ------
+    EmptyMaskError, GeometryMismatchError
+        If a liver's mask is empty or lies outside of its CT.
+    RegistrationError
+        If too little untreated liver is left to compare.
+
+    Notes
+    -----
+    An alignment that went wrong is no error: :meth:`Alignment.assess` says so.
+    """
+    settings = settings or RegistrationSettings()
+    with limited_threads(settings.threads):
+        progress("registration: preparing", 0.0)
+        before = prepare_exam(pre, liver_pre, ignore_pre, rim_mm=TUMOR_RIM_MM)
+        after = prepare_exam(post, liver_post, ignore_post, rim_mm=ZONE_RIM_MM)
+        return _align(before, after, settings, progress)
+
+
+def _align(pre: PreparedExam, post: PreparedExam, settings: RegistrationSettings, progress: Progress) -> Alignment:
+    progress("registration: contrast phases", 0.1)
+    pair = PyramidPair.started(sign_free_pyramid(pre), sign_free_pyramid(post), SIGN_FREE)
+    phases_match = compare_textures(pre, post, pair.forward()).phases_match
+    progress("registration: deforming", 0.3)
+    if phases_match:
+        pair = PyramidPair.started(signed_pyramid(pre), signed_pyramid(post), SIGNED)
+    both = align_both_ways(pair, threads=settings.threads)
+    progress("registration: local error", 0.6)
+    members = run_ensemble(pair, both, seed=settings.seed, threads=settings.threads) if settings.ensemble else ()
+    progress("registration: quality", 0.95)
+    return Alignment(
+        post_from_pre=both.post_from_pre,
+        rigid_post_from_pre=pair.rigid,
+        forward=both.forward,
+        pre_from_post=both.backward,
+        members=members,
+        method=_METHODS[phases_match],
+        phases_match=phases_match,
+        textures=compare_textures(pre, post, both.post_from_pre),
+        livers=compare_livers(pre, post, both.post_from_pre),
+    )

@@ -1,0 +1,82 @@
+"""Alignment in both directions: which exam is called fixed must not decide where a tumor lands."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from ablmargin.errors import RegistrationError
+from ablmargin.registration.bspline import Bending, fit_on_lattice
+from ablmargin.registration.deformable import PointWeights, Recipe, deform
+from ablmargin.registration.images import coarser
+from ablmargin.registration.lattice import Lattice
+from ablmargin.registration.pyramid import Pyramid
+from ablmargin.registration.rigid import align_rigidly
+from ablmargin.registration.transform import RigidTransform, SplineTransform, inverse_points
+
+_MEAN_GRID_MM = 6.0
+_MEAN_TOLERANCE_MM = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PyramidPair:
+    """Two exams ready to be aligned, with the rigid start that every run shares."""
+
+    pre: Pyramid
+    post: Pyramid
+    recipe: Recipe
+    rigid: RigidTransform
+    """post_from_pre"""
+
+    @classmethod
+    def started(cls, pre: Pyramid, post: Pyramid, recipe: Recipe) -> PyramidPair:
+        rigid = align_rigidly(pre[0], post[0], surface_weight=recipe[0].surface_weight)
+        return cls(pre=pre, post=post, recipe=recipe, rigid=rigid)
+
+    def forward(self, *, recipe: Recipe | None = None, weights: PointWeights | None = None) -> SplineTransform:
+        """post_from_pre, with the pre exam fixed."""
+        return deform(self.pre, self.post, self.rigid, recipe or self.recipe, weights=weights)
+
+    def backward(self, *, recipe: Recipe | None = None, weights: PointWeights | None = None) -> SplineTransform:
+        """pre_from_post, with the post exam fixed."""
+        return deform(self.post, self.pre, self.rigid.inverse(), recipe or self.recipe, weights=weights)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TwoWay:
+    """Both runs and their mean; the mean is the forward run alone where the backward one can't be inverted."""
+
+    post_from_pre: SplineTransform
+    forward: SplineTransform
+    backward: SplineTransform
+    invertible: bool
+
+
+def align_both_ways(pair: PyramidPair, *, threads: int) -> TwoWay:
+    """Run forward and backward, and halve the difference."""
+    with ThreadPoolExecutor(max_workers=min(threads, 2)) as pool:
+        runs = [pool.submit(pair.forward), pool.submit(pair.backward)]
+        forward, backward = (run.result() for run in runs)
+    try:
+        mean = _mean(pair, forward, backward)
+    except RegistrationError:
+        return TwoWay(post_from_pre=forward, forward=forward, backward=backward, invertible=False)
+    return TwoWay(post_from_pre=mean, forward=forward, backward=backward, invertible=True)
+
+
+def _mean(pair: PyramidPair, forward: SplineTransform, backward: SplineTransform) -> SplineTransform:
+    """The spline halfway between a map and the inverse of the other, fitted on a 6 mm lattice."""
+    grid = coarser(pair.pre[-1].grid, _MEAN_GRID_MM)
+    points = grid.points_at(np.argwhere(np.ones(grid.shape, bool)))
+    there = forward.map_points(points)
+    back = inverse_points(backward, points, _MEAN_TOLERANCE_MM)
+    shift = (there + back) / 2.0 - pair.rigid.map_points(points)
+    lattice = Lattice(grid, Bending(counts=forward.counts, knot_mm=forward.knot_mm))
+    return SplineTransform(
+        rigid=forward.rigid,
+        origin_mm=forward.origin_mm,
+        knot_mm=forward.knot_mm,
+        coefficients_mm=fit_on_lattice(shift.reshape(*grid.shape, 3), lattice.matrices),
+    )

@@ -1,0 +1,89 @@
+"""Bring a mask onto another grid in the same frame, by its place in space."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import ndimage
+
+from ablmargin.errors import Caution, Fault, GeometryMismatchError
+from ablmargin.geometry import BoolArray, FloatArray, Geometry
+from ablmargin.itk import resample
+from ablmargin.volume import LabelMask
+
+RESAMPLED_VOLUME_TOLERANCE = 0.1
+"""A mask whose volume changes by a larger share when it is resampled gets a caution."""
+
+
+def resampled(mask: LabelMask, target: Geometry) -> LabelMask:
+    """The mask on another grid in the same frame, with its volume kept to a voxel.
+
+    Where it lies comes from the signed distance to its border, interpolated linearly: it keeps the shape between
+    slices. Cut at zero, the distance would lose the end caps of masks in thick slices, up to a third of a small tumor;
+    so it is cut at the level that holds as many voxels as the mask's volume asks for.
+    """
+    start, stop = mask.bounding_box()
+    inside = np.pad(mask.cropped(start, stop).voxels, 2)
+    around = mask.geometry.cropped([a - 2 for a in start], [b + 2 for b in stop])
+    spacing = mask.geometry.spacing_mm
+    depth_mm = ndimage.distance_transform_edt(inside, spacing) - ndimage.distance_transform_edt(~inside, spacing)
+    low, high = _box_on(around, target)
+    far_mm = float(depth_mm.min()) - 1.0
+    depth_mm = resample(np.asarray(depth_mm, np.float32), around, target.cropped(low, high), fill=far_mm)
+    voxels = np.zeros(target.shape, np.bool_)
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    voxels[box] = _largest(depth_mm, round(mask.volume_ml / target.voxel_volume_ml))
+    return replace(mask, voxels=voxels, geometry=target)
+
+
+def _largest(values: FloatArray, count: int) -> BoolArray:
+    """Where the ``count`` largest values are, and any that equal the smallest of them."""
+    if count < 1:
+        return np.zeros(values.shape, np.bool_)
+    rank = max(values.size - count, 0)
+    return np.asarray(values >= np.partition(values, rank, axis=None)[rank])
+
+
+def require_inside(mask: LabelMask, onto: Geometry) -> None:
+    """Raise GeometryMismatchError if a voxel of the mask lies outside a grid in the same frame."""
+    index = onto.indices_at(mask.voxel_centers_mm())
+    slack = 0.5 + 1e-3  # voxels reach half a spacing beyond their centers
+    outside = ((index < -slack) | (index > np.array(onto.shape) - 1 + slack)).any(axis=1)
+    if not outside.any():
+        return
+    raise GeometryMismatchError(
+        Fault(
+            code="MASK_OUTSIDE_IMAGE",
+            source=mask.origin.name,
+            found=f"{outside.mean():.0%} of the mask outside the image{_extent(mask.voxel_centers_mm(), onto.corners_mm)}",
+            expected="the whole mask inside its image",
+            remedy="Check that the mask was drawn on this image, and its orientation.",
+        )
+    )
+
+
+def _extent(points_mm: FloatArray, corners_mm: FloatArray) -> str:
+    def span(points: FloatArray) -> str:
+        return " × ".join(f"{low:.0f}..{high:.0f}" for low, high in zip(points.min(0), points.max(0), strict=True))
+
+    return f" (mask {span(points_mm)}, image {span(corners_mm)} mm in x × y × z)"
+
+
+def _box_on(source: Geometry, target: Geometry) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """First and one past the last index of a target grid that a source grid can reach."""
+    index = target.indices_at(source.corners_mm)
+    low = np.clip(np.floor(index.min(axis=0)), 0, np.array(target.shape) - 1).astype(int)
+    high = np.clip(np.ceil(index.max(axis=0)) + 1, low + 1, target.shape).astype(int)
+    return (low[0], low[1], low[2]), (high[0], high[1], high[2])
+
+
+def resampling_cautions(mask: LabelMask, moved: LabelMask) -> list[Caution]:
+    """What a reader must know of a mask that was brought onto another grid, ``moved``."""
+    name, before, after = mask.origin.name, mask.volume_ml, moved.volume_ml
+    message = f"{name} lies on another grid than its image and was resampled: {before:.2f} ml became {after:.2f} ml"
+    cautions = [Caution(code="MASK_RESAMPLED", message=message)]
+    if abs(after / before - 1) > RESAMPLED_VOLUME_TOLERANCE:
+        message = f"{name}: the image's grid is too coarse for it, its volume changed by {after / before - 1:+.0%}"
+        cautions.append(Caution(code="MASK_VOLUME_CHANGED", message=message))
+    return cautions

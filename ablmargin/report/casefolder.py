@@ -1,0 +1,215 @@
+"""A finished case on disk: written beside its place, then moved there in one step."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from ablmargin.case import Case
+from ablmargin.errors import UsageError
+from ablmargin.imagefile import save_mask, save_vector_field
+from ablmargin.registration.transform import displacement_on
+from ablmargin.report.html import report_html
+from ablmargin.report.meshes import save_surface
+from ablmargin.report.record import result_record, validate
+from ablmargin.report.tables import save_margins
+from ablmargin.result import CaseResult
+from ablmargin.volume import LabelMask
+
+FIELD_PAD_MM = 10.0
+"""How far the stored displacement field reaches beyond the liver."""
+
+
+def write_case_folder(result: CaseResult, out: Path, *, overwrite: bool, command: Sequence[str]) -> None:
+    """Write everything about a finished case: the folder appears whole or not at all.
+
+    Parameters
+    ----------
+    result : CaseResult
+    out : Path
+        The folder to make. It may exist if it is empty.
+    overwrite : bool
+        Whether a folder that isn't empty may be replaced; it is then kept as ``<out>.previous-<n>``.
+    command : sequence of str
+        The command line, for ``provenance.json``. Absolute paths are reduced to their last name, as they tell more
+        about a hospital's computers than a result should.
+
+    Raises
+    ------
+    UsageError
+        If ``out`` holds something and ``overwrite`` is False, or is a file.
+    """
+    with new_folder(out, overwrite=overwrite) as folder:
+        started = time.perf_counter()
+        _write_masks(result.case, folder)
+        _write_registration(result, folder)
+        if result.lesions:
+            save_margins(result, folder / "margins.csv")
+        for lesion in result.lesions:
+            save_surface(lesion, folder / f"lesion-{lesion.lesion_id}.vtp")
+        (folder / "report.html").write_text(report_html(result), encoding="utf-8")
+        record = result_record(_with_report_time(result, time.perf_counter() - started))
+        validate(record)
+        _write_json(record, folder / "result.json")
+        _write_json(provenance_record(result, command, folder), folder / "provenance.json")
+
+
+@contextmanager
+def new_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A hidden folder beside ``out`` that becomes ``out`` if the block ends well, and disappears if it doesn't.
+
+    Raises
+    ------
+    UsageError
+        If ``out`` is taken, or nothing can be made beside it.
+    """
+    _require_free(out, overwrite=overwrite)
+    out = out.resolve()
+    hidden = out.with_name(f".{out.name}.partial-{secrets.token_hex(4)}")
+    try:
+        hidden.mkdir(parents=True)
+    except OSError as error:
+        raise UsageError(f"no folder can be made in {out.parent}: {error.strerror}") from error
+    try:
+        yield hidden
+        _sync(hidden)
+        _move_into_place(hidden, out, overwrite=overwrite)
+    except BaseException:
+        shutil.rmtree(hidden, ignore_errors=True)
+        raise
+
+
+def provenance_record(result: CaseResult, command: Sequence[str], folder: Path) -> dict[str, Any]:
+    """How a case folder came about: settings, software, inputs and files with their SHA-256."""
+    provenance, case = result.provenance, result.case
+    exams = {} if case is None else {"pre": case.pre.record.sha256, "post": case.post.record.sha256}
+    masks = [
+        {"structure": mask.structure.value, "lesion": mask.lesion, "sha256": mask.origin.sha256}
+        for mask in result.masks
+    ]
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        "case_id": result.case_id,
+        "command": [without_folders(word) for word in command],
+        "started": provenance.started,
+        "finished": provenance.finished,
+        "settings": dict(provenance.settings),
+        "software": dict(provenance.software),
+        "inputs": {"series_sha256": exams, "masks": masks},
+        "files": {path.relative_to(folder).as_posix(): _sha256(path) for path in paths},
+    }
+
+
+def without_folders(word: str) -> str:
+    """A word of a command line with an absolute path in it reduced to the path's last name.
+
+    >>> without_folders("/data/smith/pre"), without_folders("--tumor=/data/plan.dcm#Tumor 1"), without_folders("-5")
+    ('pre', '--tumor=plan.dcm#Tumor 1', '-5')
+    """
+    option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+    for kind in (PurePosixPath, PureWindowsPath):
+        if kind(value).is_absolute():
+            return f"{option}{equals}{kind(value).name}"
+    return word
+
+
+def _with_report_time(result: CaseResult, seconds: float) -> CaseResult:
+    timings = dict(result.timings_s)
+    total = timings.get("total", sum(timings.values()))
+    return replace(result, timings_s=timings | {"report": seconds, "total": total + seconds})
+
+
+def _write_masks(case: Case | None, folder: Path) -> None:
+    if case is None:
+        return
+    (folder / "masks").mkdir()
+    for name, mask in _named_masks(case):
+        save_mask(mask, folder / "masks" / f"{name}.nii.gz")
+
+
+def _named_masks(case: Case) -> Iterator[tuple[str, LabelMask]]:
+    for name, liver in (("liver-pre", case.pre.liver), ("liver-post", case.post.liver)):
+        if liver is not None:
+            yield name, liver
+    for lesion in case.lesions:
+        yield f"tumor-{lesion.lesion_id}", lesion.tumor
+    if len(case.zones) == 1:
+        yield "ablation", case.zones[0]
+    else:
+        yield from ((f"ablation-{number}", zone) for number, zone in enumerate(case.zones, start=1))
+
+
+def _write_registration(result: CaseResult, folder: Path) -> None:
+    """Write the displacement of the grid around the liver before ablation: post point = pre point + vector."""
+    if result.case is None or result.alignment is None or result.case.pre.liver is None:
+        return
+    liver = result.case.pre.liver
+    geometry = liver.geometry.cropped(*liver.bounding_box(pad_mm=FIELD_PAD_MM))
+    (folder / "registration").mkdir()
+    vectors_mm = displacement_on(result.alignment.post_from_pre, geometry)
+    save_vector_field(vectors_mm, geometry, folder / "registration" / "pre_to_post_displacement.nrrd")
+
+
+def _write_json(record: Mapping[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _require_free(out: Path, *, overwrite: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file; --out needs a folder")
+    if os.path.ismount(out):
+        raise UsageError(f"{out} is a whole drive or mounted folder; name a folder inside it")
+    if out.is_dir() and any(out.iterdir()) and not overwrite:
+        raise UsageError(f"{out} isn't empty; choose another folder, or --overwrite to keep the old one aside")
+
+
+def _move_into_place(folder: Path, out: Path, *, overwrite: bool) -> None:
+    _require_free(out, overwrite=overwrite)  # again: another run may have finished meanwhile
+    if out.is_dir():
+        if any(out.iterdir()):
+            out.rename(_previous(out))
+        else:
+            out.rmdir()
+    folder.rename(out)
+    _sync_folder(out.parent)
+
+
+def _previous(out: Path) -> Path:
+    number = 1
+    while (kept := out.with_name(f"{out.name}.previous-{number}")).exists():
+        number += 1
+    return kept
+
+
+def _sync(folder: Path) -> None:
+    """Ask the disk to have every file before the folder gets its name."""
+    for path in [folder, *folder.rglob("*")]:
+        if path.is_dir():
+            _sync_folder(path)
+        else:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows can't open a folder to sync it
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,185 @@
+"""The result as plain data: what ``result.json`` holds, and its check against the schema that ships beside this file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from ablmargin.case import Exam
+from ablmargin.clinical.criteria import Verdict
+from ablmargin.registration.quality import RegistrationQuality
+from ablmargin.result import CaseResult, LesionResult, MaskRecord
+
+SCHEMA = "ablmargin.result/1"
+PERCENTILES = (1, 5, 25, 50, 75, 95)
+STEPS = ("load", "segment", "register", "measure", "report", "total")
+
+
+def result_record(result: CaseResult) -> dict[str, Any]:
+    """Everything found on a case as JSON-ready data, in the layout of ``result.schema.json``.
+
+    Lengths are in mm to 3 decimals, volumes in ml to 4, shares 0..1 to 5; what isn't known, or isn't finite, is None.
+    """
+    case = result.case
+    return {
+        "schema": SCHEMA,
+        "case_id": result.case_id,
+        "status": result.status,
+        "verdict": result.verdict and result.verdict.value,
+        "ras_mutation": result.ras_mutation.value,
+        "required_margin_mm": result.required_margin_mm,
+        "point_of_reference": "post",
+        "inputs": {"pre": case and _exam_record(case.pre), "post": case and _exam_record(case.post)},
+        "registration": result.quality and _registration_record(result.quality),
+        "lesions": [_lesion_record(lesion) for lesion in result.lesions],
+        "masks": [_mask_record(mask) for mask in result.masks],
+        "warnings": [{"code": caution.code, "message": caution.message} for caution in result.cautions],
+        "timings_s": {step: rounded(result.timings_s.get(step), 3) for step in STEPS},
+        "software": dict(result.provenance.software),
+    }
+
+
+def validate(record: Mapping[str, Any]) -> None:
+    """Check a record against the shipped schema.
+
+    Raises
+    ------
+    ValueError
+        With every place where the record departs from the schema.
+    """
+    errors = sorted(_validator().iter_errors(dict(record)), key=lambda error: error.json_path)
+    if errors:
+        raise ValueError("\n".join(f"{error.json_path}: {error.message}" for error in errors))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of ``result.json``."""
+    text = files("ablmargin.report").joinpath("result.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def rounded(value: float | None, decimals: int) -> float | None:
+    """Round a number; None for what is None, NaN or infinite.
+
+    >>> rounded(1.23456, 3), rounded(float("nan"), 3), rounded(-1e-9, 3)
+    (1.235, None, 0.0)
+    """
+    if value is None or not math.isfinite(value):
+        return None
+    return round(float(value), decimals) + 0.0  # no minus sign before a zero
+
+
+def shares_to_one(shares: Mapping[str, float], decimals: int = 5) -> dict[str, float | None]:
+    """Round shares so that they still sum to 1: the largest takes what rounding left over. All None if one isn't finite.
+
+    >>> shares_to_one({"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}, decimals=2)
+    {'a': 0.34, 'b': 0.33, 'c': 0.33}
+    """
+    if not all(math.isfinite(share) for share in shares.values()):
+        return dict.fromkeys(shares)
+    rounded_shares = {name: round(float(share), decimals) for name, share in shares.items()}
+    largest = max(rounded_shares, key=rounded_shares.__getitem__)
+    left_over = 1.0 - math.fsum(rounded_shares.values())
+    rounded_shares[largest] = round(rounded_shares[largest] + left_over, decimals)
+    return dict(rounded_shares)
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    Draft202012Validator.check_schema(schema())
+    return Draft202012Validator(schema())
+
+
+def _exam_record(exam: Exam) -> dict[str, Any]:
+    record = exam.record
+    return {
+        "series_uid": record.series_uid,
+        "modality": record.modality,
+        "slices": exam.volume.geometry.shape[0],
+        "spacing_mm": [rounded(spacing, 4) for spacing in exam.volume.geometry.spacing_mm],
+        "slice_thickness_mm": rounded(record.slice_thickness_mm, 3),
+        "phase": record.phase,
+        "acquired": record.acquired,
+        "sha256": record.sha256,
+    }
+
+
+def _registration_record(quality: RegistrationQuality) -> dict[str, Any]:
+    return {
+        "method": quality.method,
+        "liver_dice": rounded(quality.liver_dice, 5),
+        "liver_hd95_mm": rounded(quality.liver_hd95_mm, 3),
+        "liver_asd_mm": rounded(quality.liver_asd_mm, 3),
+        "jacobian_min": rounded(quality.jacobian_min, 4),
+        "folded_share": rounded(quality.folded_share, 5),
+        "inverse_consistency_mm": rounded(quality.inverse_consistency_mm, 3),
+        "sd_mm": rounded(quality.sd_mm, 3),
+        "quality": quality.quality,
+        "reasons": list(quality.reasons),
+    }
+
+
+def _lesion_record(lesion: LesionResult) -> dict[str, Any]:
+    return {"id": lesion.lesion_id} | _margin_record(lesion) | _volume_record(lesion) | _judgement_record(lesion)
+
+
+def _margin_record(lesion: LesionResult) -> dict[str, Any]:
+    margin, bounds, capsule = lesion.margin, lesion.bounds, lesion.capsule
+    return {
+        "mam_mm": rounded(margin.minimum_mm, 3),
+        "mam_raw_mm": rounded(lesion.raw_minimum_mm, 3),
+        "mam_lower_mm": rounded(None if bounds is None else bounds.lower_mm, 3),
+        "mam_upper_mm": rounded(None if bounds is None else bounds.upper_mm, 3),
+        "mam_corrected_mm": rounded(None if bounds is None else bounds.corrected_mm, 3),
+        "mam_location_mm": [rounded(value, 3) for value in margin.location_mm],
+        "mam_direction": lesion.direction,
+        "mam_rigid_mm": rounded(lesion.rigid_minimum_mm, 3),
+        "subcapsular": lesion.is_subcapsular,
+        "mam_constrained_mm": rounded(lesion.constrained_minimum_mm, 3),
+        "depth_limited_share": rounded(None if capsule is None else capsule.depth_limited_share, 5),
+        "shortfall_mm": rounded(None if capsule is None else capsule.shortfall_mm, 3),
+        "percentiles_mm": {str(q): rounded(margin.percentile_mm(q), 3) for q in PERCENTILES},
+        "mean_mm": rounded(margin.mean_mm, 3),
+        "surface_share": shares_to_one(margin.surface_shares()),
+    }
+
+
+def _volume_record(lesion: LesionResult) -> dict[str, Any]:
+    return {
+        "tumor_volume_ml": rounded(lesion.tumor_volume_ml, 4),
+        "ablation_volume_ml": rounded(lesion.ablation_volume_ml, 4),
+        "coverage": {str(grown_mm): rounded(share, 5) for grown_mm, share in sorted(lesion.coverage.shares.items())},
+        "residual_tumor_ml": rounded(lesion.coverage.residual_tumor_ml, 4),
+    }
+
+
+def _judgement_record(lesion: LesionResult) -> dict[str, Any]:
+    judgement, bounds = lesion.judgement, lesion.bounds
+    chance = None if bounds is None else bounds.probability_adequate(judgement.required_margin_mm)
+    return {
+        "required_margin_mm": judgement.required_margin_mm,
+        "point_verdict": judgement.point_verdict.value,
+        "probability_adequate": rounded(chance, 4),
+        "verdict": judgement.verdict.value,
+        "reasons": list(judgement.reasons),
+        "verdicts_by_threshold": {f"{mm:g}": Verdict(verdict).value for mm, verdict in judgement.by_threshold.items()},
+        "completion": None,
+    }
+
+
+def _mask_record(mask: MaskRecord) -> dict[str, Any]:
+    origin = mask.origin
+    return {
+        "structure": mask.structure.value,
+        "lesion": mask.lesion,
+        "source": origin.source,
+        "method": origin.method,
+        "reviewed": origin.reviewed,
+    }

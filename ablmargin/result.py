@@ -1,0 +1,120 @@
+"""What an analysis found: everything that reports, tables and pictures are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ablmargin.case import Case, RasMutation
+from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, Judgement, Verdict, worst
+from ablmargin.errors import Caution
+from ablmargin.geometry import FloatArray
+from ablmargin.metrics.capsule import Capsule
+from ablmargin.metrics.coverage import Coverage
+from ablmargin.metrics.margin import MarginResult
+from ablmargin.metrics.surface import Surface
+from ablmargin.metrics.uncertainty import MarginBounds
+from ablmargin.registration.quality import RegistrationQuality
+from ablmargin.registration.register import Alignment
+from ablmargin.volume import MaskOrigin, Structure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LesionResult:
+    """One tumor, measured and judged. Lengths in mm, volumes in ml; places in the frame of the post-ablation CT.
+
+    ``tumor_pre`` and ``tumor_post`` have the same vertices in the same order as ``margin.points_mm``, before and after
+    the map, so a place on the tumor can be found in both exams.
+    """
+
+    lesion_id: str
+    tumor_volume_ml: float
+    ablation_volume_ml: float
+    tumor_pre: Surface
+    tumor_post: Surface
+    margin: MarginResult
+    raw_minimum_mm: float | None
+    rigid_minimum_mm: float | None
+    bounds: MarginBounds | None
+    capsule: Capsule | None
+    coverage: Coverage
+    direction: str
+    judgement: Judgement
+
+    @property
+    def constrained_minimum_mm(self) -> float | None:
+        return self.margin.constrained_minimum_mm
+
+    @property
+    def is_subcapsular(self) -> bool:
+        return self.capsule is not None and self.capsule.subcapsular
+
+    @property
+    def judged_minimum_mm(self) -> float:
+        """The minimum that the verdict is about: capsule-constrained for a subcapsular tumor."""
+        constrained = self.margin.constrained_minimum_mm
+        return constrained if self.is_subcapsular and constrained is not None else self.margin.minimum_mm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskRecord:
+    """Where a mask that was used came from."""
+
+    structure: Structure
+    lesion: str | None
+    origin: MaskOrigin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """How a result came about, complete enough to make it again. Holds no patient data.
+
+    ``settings`` are the parameters with their defaults, ``software`` maps package to version, ``started`` and
+    ``finished`` are UTC, ISO 8601.
+    """
+
+    settings: Mapping[str, Any]
+    software: Mapping[str, str]
+    started: str
+    finished: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CaseResult:
+    """All findings on one case.
+
+    ``case``, ``alignment`` and ``quality`` are None when masks that already share a frame were measured without images;
+    ``lesions`` is empty and ``zone`` None when two exams were only registered.
+    """
+
+    case_id: str
+    ras_mutation: RasMutation
+    lesions: tuple[LesionResult, ...]
+    masks: tuple[MaskRecord, ...]
+    provenance: Provenance
+    zone: Surface | None = None
+    case: Case | None = None
+    alignment: Alignment | None = None
+    quality: RegistrationQuality | None = None
+    cautions: tuple[Caution, ...] = ()
+    timings_s: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def required_margin_mm(self) -> float:
+        return REQUIRED_MARGIN_MM[self.ras_mutation]
+
+    @property
+    def status(self) -> Literal["complete", "withheld"]:
+        """``withheld`` if the registration failed: no margin of this case may be believed."""
+        return "withheld" if self.quality is not None and self.quality.quality == "failed" else "complete"
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """That of the worst lesion; None if none was measured."""
+        return worst(lesion.judgement.verdict for lesion in self.lesions) if self.lesions else None
+
+    def thinnest_place(self, lesion: LesionResult) -> tuple[FloatArray, FloatArray]:
+        """Where a lesion's margin is smallest: the same place before and after ablation, (3,) each, LPS mm."""
+        index = int(lesion.margin.margin_mm.argmin())
+        return lesion.tumor_pre.vertices_mm[index], lesion.tumor_post.vertices_mm[index]

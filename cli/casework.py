@@ -1,0 +1,89 @@
+"""What the commands have in common: open a case, run a step on it, write and print what was found, choose the exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ablmargin.clinical.criteria import Verdict
+from ablmargin.errors import UsageError
+from ablmargin.intake import CaseRequest, open_case
+from ablmargin.pipeline import Settings
+from ablmargin.progress import Progress, Stopwatch
+from ablmargin.report.casefolder import write_case_folder
+from ablmargin.report.record import result_record
+from ablmargin.result import CaseResult
+
+from .terminal import print_summary, progress_bars, say
+
+GATE_EXIT = {Verdict.INADEQUATE: 10, Verdict.INDETERMINATE: 11}
+
+Step = Callable[..., CaseResult]
+"""``pipeline.analyze`` or ``pipeline.align``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Where a result goes, and in which form."""
+
+    folder: Path | None
+    overwrite: bool = False
+    as_json: bool = False
+    gate: bool = False
+
+    def require_writable(self, inputs: Sequence[Path]) -> None:
+        """Refuse, before the work, an output folder that can't or mustn't be written.
+
+        Raises
+        ------
+        UsageError
+            If it lies inside an input folder, is a file, or holds something and ``overwrite`` isn't set.
+        """
+        out = self.folder
+        if out is None:
+            return
+        for source in inputs:
+            if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+                raise UsageError(f"--out {out} lies inside the input folder {source}, where nothing is ever written")
+        if out.exists() and not out.is_dir():
+            raise UsageError(f"--out {out} is a file, not a folder")
+        if out.is_dir() and any(out.iterdir()) and not self.overwrite:
+            raise UsageError(
+                f"--out {out} isn't empty; name another folder, or --overwrite keeps the old one beside it"
+            )
+
+
+def run_case(request: CaseRequest, step: Step, settings: Settings, output: Output) -> tuple[CaseResult, int]:
+    """Open a case, run one step of the pipeline on it and hand the result out."""
+    output.require_writable([request.pre, request.post])
+    watch = Stopwatch()
+    with progress_bars() as progress:
+        progress("loading", 0.0)
+        with watch("load"):
+            opened = open_case(request)
+        progress("loading", 1.0)
+        result = step(opened.case, settings, progress=progress)
+        result = replace(
+            result,
+            cautions=(*opened.cautions, *result.cautions),
+            timings_s={**watch.timings_s, **result.timings_s},
+        )
+        return result, hand_out(result, output, progress)
+
+
+def hand_out(result: CaseResult, output: Output, progress: Progress) -> int:
+    """Write the case folder, print what was asked for and return the exit code."""
+    if output.folder is not None:
+        progress("writing the report", 0.0)
+        write_case_folder(result, output.folder, overwrite=output.overwrite, command=sys.argv)
+        progress("writing the report", 1.0)
+    if output.as_json:
+        sys.stdout.write(json.dumps(result_record(result), indent=2) + "\n")
+    else:
+        print_summary(result)
+    if output.folder is not None:
+        say(f"Written to {output.folder}" + (f": open {output.folder / 'report.html'}" if result.lesions else ""))
+    return GATE_EXIT.get(result.verdict, 0) if output.gate and result.verdict is not None else 0

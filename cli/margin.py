@@ -1,0 +1,62 @@
+"""``ablmargin margin``: masks that already share one frame, without images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ablmargin.case import RasMutation
+from ablmargin.errors import UsageError
+
+from . import options
+
+
+def margin(
+    *,
+    tumors: options.SharedTumors = [],  # noqa: B006 - typer reads it as "none given"
+    ablations: options.SharedAblations = [],  # noqa: B006
+    liver: options.SharedLiver = None,
+    ras_mutation: options.Ras = RasMutation.UNKNOWN,
+    registration_sd_mm: Annotated[
+        float | None,
+        typer.Option(
+            "--registration-sd",
+            help="How far off the masks' registration is at the tumor: standard deviation per component, mm. "
+            "Without it the margin gets no bounds and no verdict.",
+            min=0.0,
+            metavar="MM",
+        ),
+    ] = None,
+    case_id: options.CaseId = "case",
+    seed: options.Seed = 0,
+    out: Annotated[Path | None, typer.Option("--out", help="Also write a case folder.", metavar="DIR")] = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    gate: options.Gate = False,
+    config: options.Config = None,  # noqa: ARG001 - read before the others, as their defaults
+) -> int:
+    """Measure and judge the margin between masks that were registered before."""
+    from ablmargin.intake import open_masks
+    from ablmargin.pipeline import Settings, measure_masks
+
+    from .casework import Output, hand_out
+    from .terminal import progress_bars
+
+    if not tumors or not ablations:
+        raise UsageError("give the tumor with --tumor MASK and the ablation zone with --ablation MASK")
+    output = Output(folder=out, overwrite=overwrite, as_json=as_json, gate=gate)
+    output.require_writable([])
+    with progress_bars() as progress:
+        masks = open_masks(tumors=tumors, ablations=ablations, liver=liver)
+        result = measure_masks(
+            masks.lesions,
+            masks.zones,
+            liver=masks.liver,
+            ras_mutation=ras_mutation,
+            settings=Settings.of(seed=seed, threads=1, registration_sd_mm=registration_sd_mm),
+            case_id=options.plain_case_id(case_id),
+            cautions=masks.cautions,
+        )
+        return hand_out(result, output, progress)

@@ -1,0 +1,115 @@
+"""Options that several commands share, each with its help told once."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ablmargin.case import RasMutation, require_plain_name
+from ablmargin.errors import UsageError
+
+_MASK = "NIfTI, NRRD or MetaImage; one of several labels is named after a hash: labels.nii.gz#3."
+
+Out = Annotated[Path, typer.Option("--out", help="The case folder to make.", metavar="DIR")]
+PrePath = Annotated[
+    Path, typer.Option("--pre", help="CT before ablation: a DICOM folder or a volume file.", metavar="PATH")
+]
+PostPath = Annotated[
+    Path, typer.Option("--post", help="CT after ablation: a DICOM folder or a volume file.", metavar="PATH")
+]
+PreSeries = Annotated[
+    str | None,
+    typer.Option("--pre-series", help="SeriesInstanceUID or the number that inspect prints.", metavar="SERIES"),
+]
+PostSeries = Annotated[str | None, typer.Option("--post-series", help="The same, after ablation.", metavar="SERIES")]
+LiverPre = Annotated[str | None, typer.Option("--liver-pre", help=f"Liver on the pre image. {_MASK}", metavar="MASK")]
+LiverPost = Annotated[str | None, typer.Option("--liver-post", help="Liver on the post image.", metavar="MASK")]
+Tumors = Annotated[
+    list[str], typer.Option("--tumor", help="Tumor on the pre image; repeat for each lesion.", metavar="MASK")
+]
+Ablations = Annotated[
+    list[str], typer.Option("--ablation", help="Ablation zone on the post image; repeatable.", metavar="MASK")
+]
+ExcludePre = Annotated[
+    list[str],
+    typer.Option(
+        "--exclude-pre", help="Tissue on the pre image not to compare, as a tumor; repeatable.", metavar="MASK"
+    ),
+]
+ExcludePost = Annotated[
+    list[str],
+    typer.Option("--exclude-post", help="Tissue on the post image not to compare: the ablation zone.", metavar="MASK"),
+]
+SharedTumors = Annotated[
+    list[str], typer.Option("--tumor", help=f"Tumor; repeat for each lesion. {_MASK}", metavar="MASK")
+]
+SharedAblations = Annotated[
+    list[str], typer.Option("--ablation", help="Ablation zone, in the same frame; repeatable.", metavar="MASK")
+]
+SharedLiver = Annotated[
+    str | None,
+    typer.Option("--liver", help="Liver, in the same frame: for the margin below the capsule.", metavar="MASK"),
+]
+Ras = Annotated[
+    RasMutation,
+    typer.Option("--ras-mutation", help="RAS status of the tumor. Unknown asks for 10 mm, as mutant does."),
+]
+CaseId = Annotated[
+    str, typer.Option("--case-id", help="Letters, digits, '.', '_' and '-'. Printed in every result.", metavar="TEXT")
+]
+Threads = Annotated[int, typer.Option("--threads", help="The numbers don't depend on it.", min=1)]
+Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same numbers.", min=0)]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a finished case; the old one is kept beside it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+Gate = Annotated[
+    bool, typer.Option("--gate", help="Exit with 10 if a lesion is inadequate, with 11 if one is indeterminate.")
+]
+
+
+def plain_case_id(text: str) -> str:
+    """The case ID, if it can be part of file names; else UsageError."""
+    try:
+        require_plain_name(text, "--case-id")
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return text
+
+
+def read_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Take an options file as defaults: TOML, a key an option, ``ras-mutation = "mutant"``.
+
+    Raises
+    ------
+    UsageError
+        If the file can't be read or names an option that the command doesn't have.
+    """
+    if path is None:
+        return None
+    try:
+        options = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"--config {path}: {error}") from error
+    known = {parameter.name for parameter in context.command.params}
+    names = {option.removeprefix("--").replace("-", "_"): option for option in options}
+    aliases = {"tumor": "tumors", "ablation": "ablations"}
+    defaults = {aliases.get(name, name): options[option] for name, option in names.items()}
+    unknown = sorted(names[name] for name in names if aliases.get(name, name) not in known)
+    if unknown:
+        raise UsageError(f"--config {path}: the command has no option {', '.join(unknown)}")
+    context.default_map = {**(context.default_map or {}), **defaults}
+    return path
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="Options from a TOML file; those on the command line win.",
+        metavar="FILE",
+        callback=read_config,
+        is_eager=True,
+    ),
+]

@@ -1,0 +1,45 @@
+"""``ablmargin register``: where the liver went, and how well that is known."""
+
+from __future__ import annotations
+
+from . import options
+
+
+def register(
+    *,
+    pre: options.PrePath,
+    post: options.PostPath,
+    out: options.Out,
+    liver_pre: options.LiverPre = None,
+    liver_post: options.LiverPost = None,
+    exclude_pre: options.ExcludePre = [],  # noqa: B006 - typer reads it as "none given"
+    exclude_post: options.ExcludePost = [],  # noqa: B006
+    pre_series: options.PreSeries = None,
+    post_series: options.PostSeries = None,
+    case_id: options.CaseId = "case",
+    threads: options.Threads = 2,
+    seed: options.Seed = 0,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    config: options.Config = None,  # noqa: ARG001 - read before the others, as their defaults
+) -> int:
+    """Register two exams and tell how well: displacement field, overlap, folding, error estimate."""
+    from ablmargin.intake import CaseRequest
+    from ablmargin.pipeline import Settings, align
+
+    from .casework import Output, run_case
+
+    request = CaseRequest(
+        pre=pre,
+        post=post,
+        pre_series=pre_series,
+        post_series=post_series,
+        liver_pre=liver_pre,
+        liver_post=liver_post,
+        tumors=tuple(exclude_pre),
+        ablations=tuple(exclude_post),
+        case_id=options.plain_case_id(case_id),
+    )
+    output = Output(folder=out, overwrite=overwrite, as_json=as_json)
+    _, code = run_case(request, align, Settings.of(seed=seed, threads=threads), output)
+    return code

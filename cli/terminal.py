@@ -1,0 +1,99 @@
+"""What is printed: progress on standard error for people who watch, findings on standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ablmargin.progress import Progress as Listener
+from ablmargin.progress import silent
+from ablmargin.result import CaseResult, LesionResult
+
+DISCLAIMER = "Research software. Not a medical device: not for diagnosis or treatment decisions."
+
+FILE_WIDTH = 140
+"""Of tables that go into a file or a pipe, where no terminal says how wide it is."""
+
+
+@contextmanager
+def progress_bars() -> Iterator[Listener]:
+    """A listener that draws a bar a step on standard error; a silent one where that isn't a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield silent
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def listen(step: str, share: float) -> None:
+            if step not in tasks:
+                tasks[step] = bars.add_task(step, total=1.0)
+            bars.update(tasks[step], completed=share)
+
+        yield listen
+
+
+def say(text: str) -> None:
+    """Tell something to whoever watches, on standard error."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(text, markup=False)
+
+
+def print_summary(result: CaseResult) -> None:
+    """A few lines on standard output: the verdict, each lesion, the warnings."""
+    lines = [f"{result.case_id}: {result.verdict or result.status}"]
+    if result.status == "withheld":
+        lines.append("  The registration failed, so no margin is given:")
+        lines += [f"  {reason}" for reason in (result.quality.reasons if result.quality else ())]
+    else:
+        for lesion in result.lesions:
+            lines += _lesion_lines(lesion)
+    if result.quality is not None:
+        lines.append(f"  registration: {result.quality.quality}")
+    lines += [f"  {caution.code}: {caution.message}" for caution in result.cautions]
+    lines.append(DISCLAIMER)
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def print_series(findings: Mapping[str, Any]) -> None:
+    """A table of the series in a folder, then what is wrong with each."""
+    table = Table("no.", "description", "slices", "matrix", "spacing mm", "thickness mm", "acquired", "usable")
+    for series in findings["series"]:
+        spacing = series["spacing_mm"]
+        table.add_row(
+            str(series["number"]),
+            escape(series["description"]),
+            str(series["slices"]),
+            f"{series['rows']}×{series['columns']}",
+            "irregular" if spacing is None else " × ".join(f"{length:.2f}" for length in spacing),
+            "" if series["slice_thickness_mm"] is None else f"{series['slice_thickness_mm']:.2f}",
+            series["acquired"] or "",
+            "yes" if series["usable"] else "no",
+        )
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else FILE_WIDTH)
+    console.print(table)
+    for series in findings["series"]:
+        for problem in series["problems"]:
+            console.print(f"series {series['number']}: {problem['message']}", markup=False)
+        for caution in series["cautions"]:
+            console.print(f"series {series['number']}: {caution['code']}: {caution['message']}", markup=False)
+    if findings["skipped"]:
+        console.print(f"{len(findings['skipped'])} other files (--json lists them)")
+
+
+def _lesion_lines(lesion: LesionResult) -> list[str]:
+    bounds = lesion.bounds
+    between = "no bounds" if bounds is None else f"95 % bounds {bounds.lower_mm:.1f} and {bounds.upper_mm:.1f} mm"
+    judgement = lesion.judgement
+    return [
+        f"  lesion {lesion.lesion_id}: {judgement.verdict}; {judgement.required_margin_mm:.0f} mm required",
+        f"    minimum margin {lesion.judged_minimum_mm:.1f} mm ({between}), thinnest {lesion.direction}",
+        *(f"    {reason}" for reason in judgement.reasons),
+    ]

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablmargin.case import RasMutation
+from ablmargin.clinical.criteria import Measured, Verdict, judge, worst
+from ablmargin.clinical.direction import direction_in_words
+
+
+def measured(minimum: float, lower: float | None, upper: float | None) -> Measured:
+    return Measured(minimum_mm=minimum, lower_mm=lower, upper_mm=upper)
+
+
+@pytest.mark.parametrize(
+    ("ras", "lower", "upper", "expected"),
+    [
+        (RasMutation.WILD_TYPE, 5.0, 9.0, Verdict.ADEQUATE),  # at the required margin is enough
+        (RasMutation.WILD_TYPE, 4.99, 9.0, Verdict.INDETERMINATE),
+        (RasMutation.WILD_TYPE, 1.0, 5.0, Verdict.INDETERMINATE),  # the upper bound must be below
+        (RasMutation.WILD_TYPE, 1.0, 4.99, Verdict.INADEQUATE),
+        (RasMutation.MUTANT, 5.0, 9.0, Verdict.INADEQUATE),
+        (RasMutation.UNKNOWN, 5.0, 9.0, Verdict.INADEQUATE),
+        (RasMutation.UNKNOWN, 9.0, 12.0, Verdict.INDETERMINATE),
+        (RasMutation.UNKNOWN, 10.0, 12.0, Verdict.ADEQUATE),
+    ],
+)
+def test_the_rule(ras, lower, upper, expected):
+    assert judge(measured((lower + upper) / 2, lower, upper), ras).verdict is expected
+
+
+def test_without_bounds_nothing_is_adequate_but_the_point_is_told():
+    judgement = judge(measured(20.0, None, None), RasMutation.WILD_TYPE)
+    assert judgement.verdict is Verdict.INDETERMINATE
+    assert judgement.point_verdict is Verdict.ADEQUATE
+    assert set(judgement.by_threshold.values()) == {Verdict.INDETERMINATE}
+
+
+def test_a_hindrance_comes_first_and_makes_everything_indeterminate():
+    judgement = judge(measured(20.0, 18.0, 22.0), RasMutation.WILD_TYPE, hindrances=["Slices too thick."])
+    assert judgement.verdict is Verdict.INDETERMINATE
+    assert judgement.reasons[0] == "Slices too thick."
+    assert set(judgement.by_threshold.values()) == {Verdict.INDETERMINATE}
+
+
+def test_both_thresholds_are_judged_whatever_the_mutation():
+    by_threshold = judge(measured(7.0, 6.0, 8.0), RasMutation.MUTANT).by_threshold
+    assert by_threshold == {5.0: Verdict.ADEQUATE, 10.0: Verdict.INADEQUATE}
+
+
+@given(lower=st.floats(-20, 40), width=st.floats(0, 20), wider=st.floats(0, 10), ras=st.sampled_from(RasMutation))
+def test_less_certainty_never_decides_more(lower, width, wider, ras):
+    narrow = judge(measured(lower, lower, lower + width), ras).verdict
+    wide = judge(measured(lower, lower - wider, lower + width + wider), ras).verdict
+    assert wide in {narrow, Verdict.INDETERMINATE}
+
+
+@given(lower=st.floats(-20, 40), width=st.floats(0, 20))
+def test_mutant_is_never_easier_than_wild_type(lower, width):
+    ease = [Verdict.INADEQUATE, Verdict.INDETERMINATE, Verdict.ADEQUATE]
+    wild, mutant = (
+        judge(measured(lower, lower, lower + width), ras).verdict for ras in (RasMutation.WILD_TYPE, RasMutation.MUTANT)
+    )
+    assert ease.index(mutant) <= ease.index(wild)
+
+
+def test_the_case_is_as_bad_as_its_worst_lesion():
+    assert worst([Verdict.ADEQUATE, Verdict.INADEQUATE, Verdict.INDETERMINATE]) is Verdict.INADEQUATE
+    assert worst([Verdict.ADEQUATE]) is Verdict.ADEQUATE
+
+
+@pytest.mark.parametrize(
+    ("vector", "words"),
+    [
+        ((1, 0, 0), "left"),
+        ((-1, 0, 0), "right"),
+        ((0, 1, 0), "posterior"),
+        ((0, -1, 0), "anterior"),
+        ((0, 0, 1), "superior"),
+        ((0, 0, -1), "inferior"),
+        ((-1, 0, 1.2), "superior-right"),
+        ((1, 1.1, 1.2), "superior-posterior-left"),
+        ((0.3, 1, 0), "posterior"),
+        ((0, 0, 0), "central"),
+    ],
+)
+def test_directions(vector, words):
+    assert direction_in_words(vector) == words

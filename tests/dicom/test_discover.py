@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pydicom
+import pytest
+from ct_files import edit, files_of, write_series
+from pydicom.uid import RTDoseStorage
+
+from ablmargin.dicom.discover import discover
+from ablmargin.errors import DicomError, UsageError
+from ablmargin.loading import load_image
+
+
+@pytest.fixture
+def series(tmp_path):
+    return write_series(tmp_path / "ct")
+
+
+def skipped(folder):
+    return {file.source: file.code for file in discover(folder).skipped}
+
+
+def test_a_series_may_be_spread_over_folders(series):
+    for number, name in enumerate(files_of(series)):
+        folder = series / f"part{number % 3}" / "deep"
+        folder.mkdir(parents=True, exist_ok=True)
+        name.rename(folder / name.name)
+    assert load_image(series).volume.geometry.shape[0] == 16
+
+
+def test_junk_is_listed_and_does_no_harm(series):
+    (series / "Thumbs.db").write_bytes(b"junk")
+    (series / "false.dcm").write_bytes(b"not DICOM at all" * 20)
+    (series / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM" + b"junk")
+    shutil.copy(files_of(series)[0], series / "dose")
+
+    def to_dose(dataset):
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = RTDoseStorage
+        dataset.Modality = "RTDOSE"
+
+    edit(series / "dose", to_dose)
+    assert skipped(series) == {"Thumbs.db": "NOT_DICOM", "false.dcm": "NOT_DICOM", "dose": "NOT_CT"}
+    image = load_image(series)
+    assert image.volume.geometry.shape[0] == 16
+    assert [caution.code for caution in image.cautions] == ["FILES_SKIPPED"]
+    assert "false.dcm" in image.cautions[0].message
+
+
+def test_links_and_pipes_are_not_opened(series, tmp_path):
+    outside = write_series(tmp_path / "outside", series_number=2)
+    (series / "loop").symlink_to(series)
+    (series / "outside").symlink_to(outside)
+    (series / "file.dcm").symlink_to(files_of(outside)[0])
+    (series / "dangling").symlink_to(tmp_path / "nothing")
+    os.mkfifo(series / "pipe")
+    assert set(skipped(series).values()) == {"NOT_A_FILE"}
+    assert len(skipped(series)) == 5
+    assert load_image(series).volume.geometry.shape[0] == 16
+
+
+def test_odd_names_are_shown_harmlessly(series):
+    files_of(series)[0].rename(series / "new\nline \x1b[31m -é.dcm")
+    assert load_image(series).volume.geometry.shape[0] == 16
+    os.truncate(series / "new\nline \x1b[31m -é.dcm", 2000)
+    with pytest.raises(DicomError) as caught:
+        load_image(series)
+    assert r"new\nline \x1b[31m -é.dcm" in str(caught.value)
+
+
+def test_a_single_file_is_a_series_of_one(series):
+    (found,) = discover(files_of(series)[3]).series
+    assert [header.source for header in found.headers] == ["IM0004.dcm"]
+
+
+def test_series_are_numbered_by_time(tmp_path):
+    write_series(tmp_path / "b", study_time="120000", series_number=1, series_description="later")
+    write_series(tmp_path / "a", study_time="100000", series_number=9, series_description="earlier")
+    found = discover(tmp_path).series
+    assert [(series.number, series.description) for series in found] == [(1, "earlier"), (2, "later")]
+
+
+def test_nothing_there():
+    with pytest.raises(UsageError):
+        discover(Path("/nonexistent/folder"))
+
+
+def test_damaged_bytes_never_escape_as_anything_but_our_errors(series):
+    """Cut and garble one file in many ways: it loads, or an InputError tells why."""
+    name = files_of(series)[5]
+    clean = name.read_bytes()
+    for seed in range(40):
+        rng = random.Random(seed)
+        data = bytearray(clean)
+        for _ in range(rng.randint(1, 8)):
+            data[rng.randrange(132, 1400)] = rng.randrange(256)
+        name.write_bytes(data[: rng.randrange(200, len(data))] if seed % 3 == 0 else data)
+        with contextlib.suppress(DicomError):
+            load_image(series)
+
+
+def test_nothing_of_the_patient_is_told(series, caplog, capfd):
+    caplog.set_level(logging.DEBUG)
+    for name in files_of(series):
+        dataset = pydicom.dcmread(name)
+        dataset.PatientName, dataset.PatientID = "SECRET^NAME", "SECRET-ID"
+        dataset.PatientBirthDate = "19600101"
+        del dataset.PixelSpacing
+        dataset.save_as(name)
+        name.write_bytes(name.read_bytes().replace(b"19600101", b"1960SECR").replace(b"ISO_IR 192", b"ISO_IR 999"))
+    caplog.clear()
+    capfd.readouterr()
+    with pytest.raises(DicomError) as caught:
+        load_image(series)
+    assert caplog.records == []  # pydicom has things to say of the unknown character set
+    assert "SECR" not in str(caught.value) + "".join(capfd.readouterr())

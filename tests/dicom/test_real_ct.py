@@ -1,0 +1,66 @@
+"""Real series, as hospitals make them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from ablmargin.dicom.checks import check_series
+from ablmargin.dicom.discover import discover
+from ablmargin.errors import DicomError
+from ablmargin.loading import load_image, load_mask
+from ablmargin.volume import Structure
+
+pytestmark = pytest.mark.data
+
+
+def test_portal_venous_liver_loads_clean(data_folder):
+    folder = data_folder / "hcc048_portal_venous"
+    (series,) = discover(folder).series
+    assert check_series(series).stack.worst_corner_mm < 0.01
+    image = load_image(folder)
+    assert image.volume.geometry.shape == (89, 512, 512)
+    assert image.volume.geometry.spacing_mm == (2.5, 0.703125, 0.703125)
+    assert [caution.code for caution in image.cautions] == ["PADDING_FILLED"]
+
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
+    other = reader.Execute()
+    values = sitk.GetArrayViewFromImage(other)
+    scanned = image.volume.voxels_hu != -1024
+    np.testing.assert_array_equal(values[scanned], image.volume.voxels_hu[scanned])
+    last = [size - 1 for size in other.GetSize()]
+    np.testing.assert_allclose(
+        other.TransformIndexToPhysicalPoint(last), image.volume.geometry.points_at([last[::-1]])[0], atol=1e-3
+    )
+
+    liver = load_mask(
+        str(data_folder / "hcc048_liver_consensus.nii.gz"),
+        Structure.LIVER,
+        onto=image.volume.geometry,
+        cautions=(told := []),
+    )
+    assert liver.volume_ml == pytest.approx(1371, abs=1)
+    assert told == []
+
+
+def test_tilted_gantry_is_refused_by_name(data_folder):
+    with pytest.raises(DicomError) as caught:
+        load_image(data_folder / "gantry_tilt_ge")
+    assert [fault.code for fault in caught.value.faults] == ["GEOM_VARIABLE_SPACING", "GEOM_TILT"]
+    assert "18.5°" in str(caught.value)
+
+
+def test_thickness_is_not_spacing_on_real_slices(data_folder):
+    image = load_image(data_folder / "overlapping_slices")
+    assert image.volume.geometry.spacing_mm[0] == pytest.approx(4.25)
+    assert image.record.slice_thickness_mm == 5.0
+    assert image.volume.voxels_hu.min() == -1024
+    assert {"GEOM_COARSE", "PADDING_FILLED"} <= {caution.code for caution in image.cautions}
+
+
+def test_nifti_abdomen(data_folder):
+    image = load_image(data_folder / "low_res_abdomen" / "example_ct.nii.gz")
+    assert image.volume.geometry.shape == (112, 101, 122)
+    assert image.volume.geometry.spacing_mm == pytest.approx((3, 3, 3), abs=1e-4)

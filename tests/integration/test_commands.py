@@ -1,0 +1,207 @@
+"""The commands, in process, on one small simulated patient."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from ablmargin.pairs import PairFolder, write_pair
+from ablmargin.simulation.phantom import simulate_phantom
+from ablmargin_cli.main import main
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> PairFolder:
+    folder = tmp_path_factory.mktemp("pair") / "two-lesions"
+    return write_pair(simulate_phantom("two-lesions", seed=2, coarse=1.8), folder)
+
+
+@pytest.fixture(scope="module")
+def analyzed(pair: PairFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("out") / "case"
+    assert main(["analyze", *options(pair), "--ras-mutation", "wildtype", "--case-id", "p-1", "--out", str(out)]) == 0
+    return out
+
+
+def options(pair: PairFolder, **other: str) -> list[str]:
+    named = {
+        "--pre": pair.pre,
+        "--post": pair.post,
+        "--liver-pre": pair.liver_pre,
+        "--liver-post": pair.liver_post,
+    }
+    words = [text for name, value in named.items() for text in (name, str(other.get(name, value)))]
+    for tumor in pair.tumors:
+        words += ["--tumor", str(tumor)]
+    for ablation in pair.ablations:
+        words += ["--ablation", str(ablation)]
+    return words
+
+
+def result_in(folder: Path) -> dict:
+    return json.loads((folder / "result.json").read_text(encoding="utf-8"))
+
+
+def test_the_case_folder_holds_what_the_readme_promises(analyzed):
+    for name in (
+        "result.json",
+        "report.html",
+        "margins.csv",
+        "lesion-1.vtp",
+        "lesion-2.vtp",
+        "provenance.json",
+        "registration/pre_to_post_displacement.nrrd",
+        "masks/liver-pre.nii.gz",
+        "masks/liver-post.nii.gz",
+    ):
+        assert (analyzed / name).stat().st_size > 0, name
+    assert not [path for path in analyzed.parent.iterdir() if path != analyzed], "nothing else is left beside it"
+
+
+def test_result_validates_against_the_shipped_schema(analyzed):
+    schema = json.loads((files("ablmargin.report") / "result.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(result_in(analyzed), schema)
+
+
+def test_the_numbers_are_about_the_truth(analyzed, pair):
+    truth = json.loads(pair.truth.read_text(encoding="utf-8"))
+    result = result_in(analyzed)
+    assert result["registration"]["quality"] != "failed"
+    for lesion, true_lesion in zip(result["lesions"], truth["lesions"], strict=True):
+        assert lesion["mam_mm"] == pytest.approx(true_lesion["mam_mm"], abs=2.5)  # voxels of 2 x 2 x 4.5 mm
+        assert lesion["mam_lower_mm"] <= lesion["mam_mm"] <= lesion["mam_upper_mm"]
+
+
+def test_the_displacement_field_maps_points(analyzed, pair):
+    image = sitk.ReadImage(str(analyzed / "registration" / "pre_to_post_displacement.nrrd"))
+    assert image.GetNumberOfComponentsPerPixel() == 3
+    truth = json.loads(pair.truth.read_text(encoding="utf-8"))
+    errors = []
+    for pre, post in zip(truth["landmarks"]["pre_mm"], truth["landmarks"]["post_mm"], strict=True):
+        index = image.TransformPhysicalPointToIndex(pre)
+        errors.append(np.linalg.norm(np.array(pre) + image.GetPixel(index) - np.array(post)))
+    assert np.mean(errors) < 4
+
+
+def test_nothing_is_overwritten_unless_asked(analyzed, pair, capsys):
+    before = (analyzed / "result.json").read_bytes()
+    assert main(["analyze", *options(pair), "--out", str(analyzed)]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert (analyzed / "result.json").read_bytes() == before
+
+
+def test_out_inside_an_input_folder_is_refused(pair, capsys):
+    assert main(["analyze", *options(pair), "--out", str(pair.pre / "out")]) == 2
+    assert not (pair.pre / "out").exists()
+    assert "inside the input folder" in capsys.readouterr().err
+
+
+def test_faults_of_all_masks_are_told_together(pair, tmp_path, capsys):
+    empty = sitk.ReadImage(str(pair.liver_pre)) * 0
+    sitk.WriteImage(empty, str(tmp_path / "empty.nii.gz"))
+    elsewhere = sitk.ReadImage(str(pair.liver_post))
+    elsewhere.SetOrigin([value + 400 for value in elsewhere.GetOrigin()])
+    sitk.WriteImage(elsewhere, str(tmp_path / "elsewhere.nii.gz"))
+    words = options(
+        pair, **{"--liver-pre": str(tmp_path / "empty.nii.gz"), "--liver-post": str(tmp_path / "elsewhere.nii.gz")}
+    )
+    assert main(["analyze", *words, "--out", str(tmp_path / "out")]) == 3
+    errors = capsys.readouterr().err
+    assert "MASK_EMPTY" in errors
+    assert "MASK_OUTSIDE_IMAGE" in errors
+    assert "Traceback" not in errors
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_series_twice_is_refused(pair, tmp_path, capsys):
+    assert main(["analyze", *options(pair, **{"--post": str(pair.pre)}), "--out", str(tmp_path / "out")]) == 3
+    assert "SAME_SERIES" in capsys.readouterr().err
+
+
+def test_a_lesion_needs_its_tumor_and_its_zone(pair, tmp_path, capsys):
+    words = ["--pre", str(pair.pre), "--post", str(pair.post), "--out", str(tmp_path / "out")]
+    assert main(["analyze", *words, "--tumor", str(pair.tumors[0])]) == 2
+    assert "--ablation" in capsys.readouterr().err
+
+
+def test_no_patient_identity_in_any_output(analyzed):
+    for path in analyzed.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert b"PHANTOM^ABLMARGIN" not in content, path
+            assert b"SIM-0002" not in content, path
+
+
+def test_margin_of_registered_masks(pair, tmp_path, capsys):
+    words = ["--tumor", str(pair.ablations[0]), "--ablation", str(pair.ablations[0]), "--json"]
+    assert main(["margin", *words]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["lesions"][0]["mam_mm"] == pytest.approx(0, abs=0.05)  # a shape against itself
+    assert record["lesions"][0]["mam_lower_mm"] is None
+    assert record["verdict"] == "indeterminate"
+    assert main(["margin", *words, "--registration-sd", "0.5", "--gate"]) == 10
+    assert json.loads(capsys.readouterr().out)["lesions"][0]["mam_upper_mm"] < 10
+
+
+def test_register_alone(pair, tmp_path, capsys):
+    words = ["--pre", str(pair.pre), "--post", str(pair.post), "--liver-pre", str(pair.liver_pre)]
+    words += ["--liver-post", str(pair.liver_post), "--exclude-post", str(pair.ablations[0])]
+    assert main(["register", *words, "--out", str(tmp_path / "out"), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["lesions"] == []
+    assert record["registration"]["liver_dice"] > 0.9
+    assert (tmp_path / "out" / "registration" / "pre_to_post_displacement.nrrd").exists()
+
+
+def test_inspect_lists_series(pair, capsys):
+    assert main(["inspect", str(pair.pre.parent), "--json"]) == 0
+    findings = json.loads(capsys.readouterr().out)
+    assert [series["usable"] for series in findings["series"]] == [True, True]
+    assert main(["inspect", str(pair.pre.parent)]) == 0
+    assert "pre ablation" in capsys.readouterr().out
+
+
+def test_two_series_in_one_folder_need_a_choice(pair, tmp_path, capsys):
+    both = tmp_path / "both"
+    shutil.copytree(pair.pre, both / "a")
+    shutil.copytree(pair.post, both / "b")
+    assert main(["analyze", *options(pair, **{"--pre": str(both)}), "--out", str(tmp_path / "out")]) == 3
+    assert "SERIES_AMBIGUOUS" in capsys.readouterr().err
+
+
+def test_config_gives_defaults_and_refuses_unknown_options(pair, tmp_path, capsys):
+    config = tmp_path / "options.toml"
+    config.write_text(f'tumor = ["{pair.ablations[0]}"]\nablation = ["{pair.ablations[0]}"]\ncase-id = "from-config"\n')
+    assert main(["margin", "--config", str(config), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["case_id"] == "from-config"
+    config.write_text("no-such-option = 1\n")
+    assert main(["margin", "--config", str(config)]) == 2
+    assert "no-such-option" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["nonsense"], ["analyze"], ["analyze", "--nonsense"], ["demo", "--threads", "0"]]
+)
+def test_wrong_usage_exits_with_2(words, capsys):
+    assert main(words) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_version_and_help(capsys):
+    assert main(["--version"]) == 0
+    assert "Not a medical device" in capsys.readouterr().out
+    for command in ("demo", "analyze", "margin", "register", "simulate", "inspect"):
+        assert main([command, "--help"]) == 0
+        assert "--" in capsys.readouterr().out
+
+
+def test_a_wrong_scenario_names_the_right_ones(tmp_path, capsys):
+    assert main(["simulate", "--scenario", "nonsense", "--out", str(tmp_path / "out")]) == 2
+    assert "thin-margin" in capsys.readouterr().err

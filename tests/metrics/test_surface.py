@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from orientations import grid_around
+
+from ablmargin.errors import EmptyMaskError
+from ablmargin.geometry import Geometry
+from ablmargin.metrics import surface as surface_module
+from ablmargin.metrics.distance import signed_distances_mm, voxelize
+from ablmargin.metrics.surface import Surface, surface_of
+from ablmargin.volume import LabelMask, Structure
+
+CENTER = (12.0, -30.0, 55.0)
+FINE = {"shape": (60, 70, 72), "spacing_mm": (1.0, 0.8, 0.7)}
+
+
+class Shift:
+    def map_points(self, points_mm):
+        return points_mm + np.array([1.0, 2.0, 3.0])
+
+
+def is_closed(surface: Surface) -> bool:
+    edges = np.concatenate([surface.triangles[:, pair] for pair in ([0, 1], [1, 2], [2, 0])])
+    there = {tuple(edge) for edge in edges.tolist()}
+    return len(there) == len(edges) and all((b, a) in there for a, b in there)
+
+
+@pytest.mark.parametrize("method", ["spline", "fast"])
+def test_a_ball_is_a_closed_outward_ball_in_every_orientation(mask_of, ball, orientation, method):
+    grid = grid_around(CENTER, orientation=orientation, frame_uid="1.2.3")
+    surface = surface_of(mask_of(ball(CENTER, 14.0), grid), method=method)
+    radii = np.linalg.norm(surface.vertices_mm - CENTER, axis=1)
+    # 5 mm slices: the spline must stay far below half a slice, voxel distances about there
+    assert np.abs(radii - 14.0).max() < (0.6 if method == "spline" else 2.0)
+    assert is_closed(surface)
+    assert surface.volume_ml == pytest.approx(4 / 3 * np.pi * 14**3 / 1000, rel=0.03 if method == "spline" else 0.1)
+    assert surface.frame_uid == "1.2.3"
+
+
+def test_vertex_areas_sum_to_the_area_of_the_ball(mask_of, ball):
+    surface = surface_of(mask_of(ball(CENTER, 12.0), grid_around(CENTER, **FINE)))
+    assert surface.vertex_areas_mm2.sum() == pytest.approx(surface.area_mm2)
+    assert surface.area_mm2 == pytest.approx(4 * np.pi * 144, rel=0.01)
+
+
+def test_a_moved_surface_takes_its_new_place_and_frame(mask_of, ball):
+    surface = surface_of(mask_of(ball(CENTER, 8.0), grid_around(CENTER)))
+    moved = surface.moved(Shift(), frame_uid="9")
+    assert np.allclose(moved.vertices_mm - surface.vertices_mm, [1, 2, 3])
+    assert (moved.frame_uid, moved.volume_ml) == ("9", pytest.approx(surface.volume_ml))
+
+
+def test_arrays_are_locked_and_copied(mask_of, ball):
+    corners = np.array([(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)], float)
+    surface = Surface(vertices_mm=corners, triangles=[(0, 2, 1), (0, 1, 3), (0, 3, 2), (1, 2, 3)])
+    corners[:] = 7
+    assert surface.vertices_mm[1, 0] == 1
+    with pytest.raises(ValueError, match="read-only"):
+        surface.vertices_mm[0] = 1
+
+
+@pytest.mark.parametrize(
+    ("vertices", "triangles"),
+    [
+        ([(0, 0, 0)], [(0, 0, 1)]),
+        ([(0, 0, np.nan)], [(0, 0, 0)]),
+        ([(0, 0)], [(0, 0, 0)]),
+        ([(0, 0, 0)], np.empty((0, 3))),
+    ],
+)
+def test_half_valid_surfaces_are_refused(vertices, triangles):
+    with pytest.raises(ValueError, match=r"a (surface|triangle)"):
+        Surface(vertices_mm=vertices, triangles=triangles)
+
+
+def test_an_empty_mask_is_refused(mask_of, ball):
+    with pytest.raises(EmptyMaskError, match="MASK_EMPTY"):
+        surface_of(mask_of(ball((999, 0, 0), 1.0), grid_around(CENTER)))
+
+
+def test_two_parts_are_two_balls(mask_of, ball):
+    left, right = np.add(CENTER, (-11, 0, 0)), np.add(CENTER, (11, 0, 0))
+    both = lambda points: np.maximum(ball(left, 8.0)(points), ball(right, 6.0)(points))  # noqa: E731
+    surface = surface_of(mask_of(both, grid_around(CENTER, **FINE)))
+    assert surface.volume_ml == pytest.approx(4 / 3 * np.pi * (8**3 + 6**3) / 1000, rel=0.01)
+    where = np.array([left, right, CENTER, left - [9, 0, 0]])
+    assert np.allclose(signed_distances_mm(surface, where), [8, 6, -3, -1], atol=0.1)
+
+
+def test_a_cavity_stays_a_cavity(mask_of, ball):
+    hollow = lambda points: np.minimum(ball(CENTER, 14.0)(points), -ball(CENTER, 4.0)(points))  # noqa: E731
+    surface = surface_of(mask_of(hollow, grid_around(CENTER, **FINE)))
+    assert surface.volume_ml == pytest.approx(4 / 3 * np.pi * (14**3 - 4**3) / 1000, rel=0.01)
+    where = np.array([CENTER, np.add(CENTER, (6, 0, 0))])
+    assert np.allclose(signed_distances_mm(surface, where), [-4, 2], atol=0.15)
+    assert is_closed(surface)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 6, 6), (2, 2, 2), (1, 30, 30), (9, 1, 1)])
+def test_tiny_and_flat_masks_get_a_surface_of_about_their_volume(shape):
+    voxels = np.zeros((14, 60, 70), bool)
+    voxels[4 : 4 + shape[0], 10 : 10 + shape[1], 20 : 20 + shape[2]] = True
+    mask = LabelMask(voxels=voxels, geometry=grid_around(CENTER), structure=Structure.TUMOR)
+    surface = surface_of(mask)
+    assert is_closed(surface)
+    assert 0 < surface.volume_ml < 2 * mask.volume_ml
+    assert voxelize(surface, mask.geometry)[voxels].all()
+
+
+def test_a_mask_cut_by_the_image_is_closed_at_its_edge(mask_of, ball):
+    grid = grid_around(CENTER, **FINE)
+    edge = grid.points_at([(0, 35, 36)])[0]
+    surface = surface_of(mask_of(ball(edge, 12.0), grid))
+    assert is_closed(surface)
+    assert surface.volume_ml == pytest.approx(2 / 3 * np.pi * 12**3 / 1000, rel=0.08)
+
+
+def test_a_fit_that_strays_gives_way_to_the_voxels(mask_of, ball, monkeypatch):
+    mask = mask_of(ball(CENTER, 12.0), grid_around(CENTER))
+    fast = surface_of(mask, method="fast")
+    assert len(surface_of(mask).vertices_mm) != len(fast.vertices_mm)
+    fit = surface_module.fit_level_set
+    monkeypatch.setattr(
+        surface_module,
+        "fit_level_set",
+        lambda *args, **options: replace(fit(*args, **options), coefficients=fit(*args, **options).coefficients + 3.0),
+    )
+    assert np.array_equal(surface_of(mask).vertices_mm, fast.vertices_mm)
+
+
+def test_jagged_noise_never_makes_the_fit_diverge():
+    rng = np.random.default_rng(0)
+    grid = Geometry(shape=(8, 30, 30), spacing_mm=(3.0, 0.8, 0.7), origin_mm=(0, 0, 0))
+    centers = grid.points_at(np.stack(np.indices(grid.shape), axis=-1))
+    radius = 7 + rng.normal(0, 0.8, (8, 1, 1))
+    voxels = np.linalg.norm((centers - grid.center_mm)[..., :2], axis=-1) < radius
+    mask = LabelMask(voxels=voxels, geometry=grid, structure=Structure.ABLATION_ZONE)
+    assert surface_of(mask).volume_ml == pytest.approx(mask.volume_ml, rel=0.1)
+
+
+def test_large_zones_widen_their_knots(mask_of, ball):
+    grid = Geometry(shape=(58, 82, 80), spacing_mm=(1.0, 0.7, 0.7), origin_mm=(-28, -28, -28))
+    surface = surface_of(mask_of(ball((0, 0, 0), 25.0), grid))
+    assert np.abs(np.linalg.norm(surface.vertices_mm, axis=1) - 25.0).max() < 0.25
+
+
+def test_the_voxels_order_and_the_grids_place_change_nothing(mask_of, ball):
+    """The same voxels stored another way, or on a turned grid, give the same distances."""
+    grid = grid_around(CENTER)
+    egg = lambda points: ball(CENTER, 10.0)((points - CENTER) * [1.0, 0.8, 1.2] + CENTER)  # noqa: E731
+    mask = mask_of(egg, grid)
+    probe = np.array(CENTER) + np.random.default_rng(1).normal(0, 6, (200, 3))
+    expected = signed_distances_mm(surface_of(mask), probe)
+    for axes in ((1, 2, 0), (2, 1, 0), (0, 2, 1)):
+        for flipped in (None, 0, 2):
+            other = _stored(mask, axes, flipped)
+            assert np.abs(signed_distances_mm(surface_of(other), probe) - expected).max() < 0.05
+    turned = grid_around(CENTER, orientation="oblique")
+    same = surface_of(LabelMask(voxels=mask.voxels, geometry=turned, structure=mask.structure))
+    carried = turned.points_at(grid.indices_at(probe))
+    assert np.allclose(signed_distances_mm(same, carried), expected, atol=1e-6)
+
+
+def _stored(mask: LabelMask, axes: tuple[int, int, int], flipped: int | None) -> LabelMask:
+    affine, voxels = mask.geometry.affine, mask.voxels.transpose(axes)
+    affine[:3, :3] = affine[:3, list(axes)]
+    if flipped is not None:
+        affine[:3, 3] += affine[:3, flipped] * (voxels.shape[flipped] - 1)
+        affine[:3, flipped] *= -1
+        voxels = np.flip(voxels, flipped)
+    return LabelMask(voxels=voxels, geometry=Geometry.from_affine(affine, voxels.shape), structure=mask.structure)
+
+
+def test_voxelizing_a_surface_gives_its_mask_back(mask_of, ball, orientation):
+    grid = grid_around(CENTER, orientation=orientation)
+    surface = surface_of(mask_of(ball(CENTER, 14.0), grid))
+    inside = voxelize(surface, grid)
+    centers = grid.points_at(np.argwhere(np.ones(grid.shape, bool)))
+    near = np.linalg.norm(centers - CENTER, axis=1) < 18
+    distances = signed_distances_mm(surface, centers[near])
+    clear = np.abs(distances) > 1e-4
+    assert np.array_equal(inside.ravel()[near][clear], distances[clear] > 0)
+    assert not inside.ravel()[~near].any()

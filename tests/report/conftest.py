@@ -1,0 +1,43 @@
+"""Cases that the report's tests share; each is measured once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from report_cases import good_quality, measured_case, without_images
+
+from ablmargin.result import CaseResult
+
+TWO_TUMORS = (
+    ("1", (-30.0, 10.0, 80.0), 9.0, 15.0, (2.5, 3.0, -1.0)),
+    ("seg-7", (18.0, -5.0, 70.0), 6.0, 24.0, (0.0, 0.0, 0.0)),
+)
+
+
+@pytest.fixture(scope="session")
+def result() -> CaseResult:
+    """One tumor, 10 mm required, about 2 mm there."""
+    return measured_case()
+
+
+@pytest.fixture(scope="session")
+def two_tumors() -> CaseResult:
+    return measured_case(TWO_TUMORS)
+
+
+@pytest.fixture(scope="session")
+def masks_only(result: CaseResult) -> CaseResult:
+    return without_images(result)
+
+
+@pytest.fixture(scope="session")
+def withheld(result: CaseResult) -> CaseResult:
+    quality = good_quality(quality="failed", liver_dice=0.41, reasons=("The livers overlap by only 0.41 (Dice).",))
+    return replace(result, quality=quality)
+
+
+@pytest.fixture(scope="session")
+def registered(result: CaseResult) -> CaseResult:
+    """Two exams that were only registered."""
+    return replace(result, lesions=(), zone=None)

@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from ablmargin.errors import UsageError
+from ablmargin.imagefile import load_mask_file
+from ablmargin.report import casefolder
+from ablmargin.report.casefolder import new_folder, without_folders, write_case_folder
+from ablmargin.report.record import validate
+from ablmargin.volume import Structure
+
+COMMAND = [
+    "/usr/bin/ablmargin",
+    "analyze",
+    "--pre",
+    "/data/smith/pre",
+    "--tumor=/data/smith/plan.dcm#Tumor 1",
+    "--out",
+    "x",
+]
+
+
+@pytest.fixture(autouse=True)
+def short_report(monkeypatch):
+    monkeypatch.setattr(casefolder, "report_html", lambda result: f"<p>{result.case_id}</p>")
+
+
+@pytest.fixture(scope="module")
+def folder(two_tumors, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(casefolder, "report_html", lambda result: f"<p>{result.case_id}</p>")
+        out = tmp_path_factory.mktemp("cases") / "demo"
+        write_case_folder(two_tumors, out, overwrite=False, command=COMMAND)
+    return out
+
+
+def names(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_folder_holds_what_is_promised(folder):
+    assert names(folder) == {
+        "result.json",
+        "report.html",
+        "margins.csv",
+        "lesion-1.vtp",
+        "lesion-seg-7.vtp",
+        "masks/liver-pre.nii.gz",
+        "masks/liver-post.nii.gz",
+        "masks/tumor-1.nii.gz",
+        "masks/tumor-seg-7.nii.gz",
+        "masks/ablation-1.nii.gz",
+        "masks/ablation-2.nii.gz",
+        "registration/pre_to_post_displacement.nrrd",
+        "provenance.json",
+    }
+    assert [path.name for path in folder.parent.iterdir()] == ["demo"]
+
+
+def test_result_keeps_to_the_schema_and_counts_its_own_time(folder):
+    record = json.loads((folder / "result.json").read_text())
+    validate(record)
+    assert record["timings_s"]["report"] > 0
+    assert record["timings_s"]["total"] == pytest.approx(24.5 + record["timings_s"]["report"], abs=0.002)
+
+
+def test_masks_read_back_as_they_were(folder, two_tumors):
+    case = two_tumors.case
+    for name, mask in (
+        ("liver-pre", case.pre.liver),
+        ("tumor-seg-7", case.lesions[1].tumor),
+        ("ablation-2", case.zones[1]),
+    ):
+        read = load_mask_file(folder / "masks" / f"{name}.nii.gz", None, Structure(mask.structure))
+        assert (read.voxels == mask.voxels).all()
+        assert read.geometry.same_grid_as(mask.geometry)
+
+
+def test_displacement_leads_from_before_to_after(folder, two_tumors):
+    field = sitk.ReadImage(str(folder / "registration" / "pre_to_post_displacement.nrrd"))
+    for vertex in two_tumors.lesions[0].tumor_pre.vertices_mm[::200]:
+        index = field.TransformPhysicalPointToIndex(vertex.tolist())
+        point = np.array(field.TransformIndexToPhysicalPoint(index))
+        arrived = point + np.array(field.GetPixel(index))
+        expected = two_tumors.alignment.post_from_pre.map_points(point[None])[0]
+        assert arrived == pytest.approx(expected, abs=1e-3)
+
+
+def test_displacement_covers_the_liver_and_a_centimeter_more(folder, two_tumors):
+    field = sitk.ReadImage(str(folder / "registration" / "pre_to_post_displacement.nrrd"))
+    liver = two_tumors.case.pre.liver.voxel_centers_mm()
+    low, high = (
+        np.array(field.GetOrigin()),
+        np.array(field.TransformIndexToPhysicalPoint([n - 1 for n in field.GetSize()])),
+    )
+    assert (low <= liver.min(axis=0) - 9.9).all()
+    assert (high >= liver.max(axis=0) + 9.9).all()
+    assert field.GetSpacing() == pytest.approx((1.8, 1.8, 3.0))
+
+
+def test_provenance_knows_every_file_and_no_folder(folder):
+    text = (folder / "provenance.json").read_text()
+    record = json.loads(text)
+    assert record["files"].keys() == names(folder) - {"provenance.json"}
+    for name, digest in record["files"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    assert record["command"][:5] == ["ablmargin", "analyze", "--pre", "pre", "--tumor=plan.dcm#Tumor 1"]
+    assert record["inputs"]["series_sha256"] == {"pre": "ab" * 32, "post": "ab" * 32}
+    assert "smith" not in text
+
+
+@pytest.mark.parametrize(
+    ("word", "kept"),
+    [
+        ("C:\\data\\smith\\pre", "pre"),
+        ("relative/pre", "relative/pre"),
+        ("-12.5,3,4", "-12.5,3,4"),
+        ("--json", "--json"),
+    ],
+)
+def test_only_absolute_paths_are_cut(word, kept):
+    assert without_folders(word) == kept
+
+
+def test_masks_alone_leave_out_what_they_lack(masks_only, tmp_path):
+    write_case_folder(masks_only, tmp_path / "out", overwrite=False, command=[])
+    assert names(tmp_path / "out") == {"result.json", "report.html", "margins.csv", "lesion-1.vtp", "provenance.json"}
+
+
+def test_registration_alone_has_no_margins(registered, tmp_path):
+    write_case_folder(registered, tmp_path / "out", overwrite=False, command=[])
+    written = names(tmp_path / "out")
+    assert "registration/pre_to_post_displacement.nrrd" in written
+    assert "margins.csv" not in written
+
+
+def test_finished_case_is_not_overwritten(tmp_path, masks_only):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("keep")
+    with pytest.raises(UsageError, match="isn't empty"):
+        write_case_folder(masks_only, out, overwrite=False, command=[])
+    assert names(tmp_path) == {"out/mine.txt"}
+
+
+def test_file_in_the_way_is_refused_whatever_was_said(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(UsageError, match="is a file"), new_folder(tmp_path / "out", overwrite=True):
+        pass
+    assert (tmp_path / "out").read_text() == "a file"
+
+
+def test_mounted_folder_is_refused_as_nothing_can_be_moved_onto_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == tmp_path)
+    with pytest.raises(UsageError, match="name a folder inside it"), new_folder(tmp_path, overwrite=True):
+        pass
+
+
+def test_place_that_cannot_be_written_is_a_wrong_call(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with (
+        pytest.raises(UsageError, match="no folder can be made"),
+        new_folder(tmp_path / "file" / "out", overwrite=False),
+    ):
+        pass
+
+
+def test_link_to_an_empty_folder_is_followed(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with new_folder(tmp_path / "link", overwrite=False) as folder:
+        (folder / "new.txt").write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "new.txt").read_text() == "new"
+
+
+def test_empty_folder_may_be_filled(tmp_path):
+    (tmp_path / "out").mkdir()
+    with new_folder(tmp_path / "out", overwrite=False) as folder:
+        (folder / "new.txt").write_text("new")
+    assert names(tmp_path) == {"out/new.txt"}
+
+
+def test_overwriting_keeps_every_old_one_aside(tmp_path):
+    for number in range(3):
+        with new_folder(tmp_path / "out", overwrite=True) as folder:
+            (folder / "number.txt").write_text(str(number))
+    kept = {path.parent.name: path.read_text() for path in tmp_path.rglob("number.txt")}
+    assert kept == {"out": "2", "out.previous-1": "0", "out.previous-2": "1"}
+
+
+def test_failure_leaves_nothing_and_touches_nothing(tmp_path, monkeypatch, masks_only):
+    def fail(_result):
+        raise RuntimeError("no picture")
+
+    with new_folder(tmp_path / "out", overwrite=False) as folder:
+        (folder / "old.txt").write_text("old")
+    monkeypatch.setattr(casefolder, "report_html", fail)
+    with pytest.raises(RuntimeError, match="no picture"):
+        write_case_folder(masks_only, tmp_path / "out", overwrite=True, command=[])
+    assert names(tmp_path) == {"out/old.txt"}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_nothing_is_at_its_place_before_all_is_written(tmp_path):
+    with new_folder(tmp_path / "out", overwrite=False) as folder:
+        assert folder.name.startswith(".out.partial-")
+        assert not (tmp_path / "out").exists()
+
+
+def test_leftover_of_a_killed_run_disturbs_nobody(tmp_path):
+    leftover = tmp_path / ".out.partial-00000000"
+    leftover.mkdir()
+    (leftover / "half.txt").write_text("ha")
+    with new_folder(tmp_path / "out", overwrite=False) as folder:
+        (folder / "new.txt").write_text("new")
+    assert names(tmp_path / "out") == {"new.txt"}
+
+
+def test_run_that_finished_meanwhile_is_not_overwritten(tmp_path):
+    def finish_late():
+        with new_folder(tmp_path / "out", overwrite=False) as folder:
+            (folder / "late.txt").write_text("late")
+            (tmp_path / "out").mkdir()
+            (tmp_path / "out" / "early.txt").write_text("early")
+
+    with pytest.raises(UsageError, match="isn't empty"):
+        finish_late()
+    assert names(tmp_path) == {"out/early.txt"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_others_may_read_as_the_umask_says(tmp_path):
+    with new_folder(tmp_path / "out", overwrite=False):
+        pass
+    (tmp_path / "plain").mkdir()
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)

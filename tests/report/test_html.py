@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from ablmargin.clinical.criteria import EVIDENCE
+from ablmargin.errors import Caution
+from ablmargin.report import html
+from ablmargin.report.html import DISCLAIMER, report_html
+from ablmargin.report.numbers import percent, signed_mm
+
+VOID = {"meta", "img", "br", "circle", "path", "rect"}
+
+
+class Page(HTMLParser):
+    """Checks that tags close in order, and keeps the text and every address."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open, self.pieces, self.addresses, self.alternatives, self.tags = [], [], [], [], set()
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        self.addresses += [value for name, value in attributes if name in {"href", "src", "data", "action"}]
+        self.alternatives += [value for name, value in attributes if name == "alt"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.pieces.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.pieces))
+
+
+@pytest.fixture(scope="module")
+def page(result) -> Page:
+    return Page(report_html(result))
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    monkeypatch.setattr(html, "_pictures", lambda result, lesion: iter(()))
+
+
+def test_answer_comes_first(page, result):
+    lesion = result.lesions[0]
+    start = page.text[:900]
+    for words in (
+        "Case demo-1",
+        DISCLAIMER,
+        "Inadequate",
+        lesion.judgement.reasons[0],
+        lesion.direction,
+        "RAS status not known",
+    ):
+        assert words in start
+    for length in (lesion.margin.minimum_mm, lesion.bounds.lower_mm, lesion.bounds.upper_mm, 10.0):
+        assert signed_mm(length).removesuffix(".0 mm") in start
+    assert "Against 5 mm:" in start
+    assert "Against 10 mm:" in start
+
+
+def test_page_needs_nothing_from_outside(page):
+    assert page.addresses
+    assert all(address.startswith(("data:image/png;base64,", "#")) for address in page.addresses)
+    assert not page.tags & {"script", "link", "iframe", "object", "form"}
+
+
+def test_three_pictures_with_words_for_those_who_cannot_see_them(page):
+    assert sum(address.startswith("data:") for address in page.addresses) == 3
+    assert len(set(page.alternatives)) == 3
+    assert all(page.alternatives)
+
+
+def test_evidence_and_its_contradiction_are_told(page):
+    for source in EVIDENCE:
+        assert source.finding in page.text
+        assert source.doi in page.text
+    assert "by construction no larger" in page.text
+
+
+def test_everything_that_others_need_is_there(page):
+    for words in (
+        "Dice",
+        "portal venous",
+        "3.00 mm",
+        "PHASE_UNKNOWN",
+        "registration.threads",
+        "numpy 2.1.0",
+        "ablation zone",
+    ):
+        assert words in page.text
+    assert "Acquired" not in page.text  # nothing is known of it
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_date_is_shown_where_it_is_known(result):
+    exam = replace(result.case.pre, record=replace(result.case.pre.record, acquired="2026-01-10T10:12:00"))
+    text = Page(report_html(replace(result, case=replace(result.case, pre=exam)))).text
+    assert "Acquired" in text
+    assert "2026-01-10T10:12:00" in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_text_from_outside_stays_text(result):
+    hostile = Caution(code="X", message="<script>alert(1)</script> & more")
+    page = report_html(replace(result, cautions=(hostile,), case_id="<b>x"))
+    assert "<script" not in page
+    assert "<b>x" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in page
+
+
+def test_withheld_case_gives_no_margin(withheld):
+    page = Page(report_html(withheld))
+    lesion = withheld.lesions[0]
+    assert "Withheld" in page.text[:300]
+    assert "The livers overlap by only 0.41 (Dice)." in page.text[:600]
+    assert (
+        sum(address.startswith("data:") for address in page.addresses) == 1
+    )  # the images, so that the failure can be seen
+    for words in (
+        signed_mm(lesion.margin.minimum_mm),
+        lesion.direction,
+        "Minimal ablative margin",
+        "All numbers",
+        "Against 5 mm",
+    ):
+        assert words not in page.text
+    assert not re.search(r"\b(adequate|inadequate)\b", page.text, re.IGNORECASE)
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_several_tumors_start_with_a_table(two_tumors):
+    page = Page(report_html(two_tumors))
+    assert "(the worst of 2 tumors)" in page.text[:300]
+    assert {"#lesion-1", "#lesion-seg-7"} <= set(page.addresses)
+    for lesion in two_tumors.lesions:
+        assert signed_mm(lesion.judged_minimum_mm) in page.text[:1200]
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_unknown_bounds_are_said_to_be_unknown(masks_only):
+    text = Page(report_html(masks_only)).text
+    assert "95 % bounds: not known" in text
+    assert "without images" in text
+
+
+def test_registration_alone_promises_no_margin(registered):
+    text = Page(report_html(registered)).text
+    assert "no margin was measured" in text
+    assert "Dice" in text
+    assert "Where the required margin comes from" not in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_subcapsular_tumor_is_said_to_be_judged_within_the_liver(result):
+    lesion = result.lesions[0]
+    near = replace(lesion, capsule=replace(lesion.capsule, subcapsular=True))
+    text = Page(report_html(replace(result, lesions=(near,)))).text
+    assert "Minimal ablative margin, within the liver" in text
+    assert "The verdict rests on it" in text
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.0, "0 %"), (1.0, "100 %"), (0.004, "under 1 %"), (0.996, "over 99 %")])
+def test_almost_all_is_not_all(share, text):
+    assert percent(share) == text
+
+
+def test_negative_margin_keeps_its_sign():
+    assert signed_mm(-3.14) == "−3.1 mm"
+    assert signed_mm(-0.04) == "0.0 mm"
