@@ -7,7 +7,6 @@ from math import isfinite
 
 from ablmargin.case import Lesion, RasMutation
 from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, Judgement, Measured, judge
-from ablmargin.clinical.direction import direction_in_words
 from ablmargin.geometry import PointTransform
 from ablmargin.metrics.capsule import Capsule, measure_capsule
 from ablmargin.metrics.coverage import measure_coverage
@@ -96,7 +95,6 @@ def measure_lesion(
         bounds=bounds,
         capsule=capsule,
         coverage=measure_coverage(moved, target.zone, liver=target.liver),
-        direction=direction_in_words(margin.location_mm - moved.vertices_mm.mean(axis=0)),
         judgement=_judgement(margin, bounds, rule, constrained=constrained),
     )
 

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-
-import numpy as np
+from typing import Literal
 
 from ablmargin.case import Case, Lesion, RasMutation
 from ablmargin.clinical.criteria import COARSE_SLICES_MM
@@ -17,9 +16,10 @@ from ablmargin.measurement import Rule, Target, measure_lesion
 from ablmargin.metrics.surface import surface_of
 from ablmargin.progress import Progress, Stopwatch, silent
 from ablmargin.registration.local_error import LocalError
-from ablmargin.registration.quality import RegistrationQuality
+from ablmargin.registration.quality import RegistrationQuality, worst_of
 from ablmargin.registration.register import Alignment, RegistrationSettings, register
 from ablmargin.result import CaseResult, MaskRecord, Provenance
+from ablmargin.threads import one_blas_thread
 from ablmargin.volume import LabelMask, Structure
 
 PACKAGES = ("ablmargin", "numpy", "scipy", "scikit-image", "SimpleITK", "pydicom", "vtk")
@@ -58,6 +58,7 @@ class Settings:
         return cls(registration=registration, registration_sd_mm=registration_sd_mm, seed=seed)
 
 
+@one_blas_thread()
 def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> CaseResult:
     """Register one case's exams, measure the margin of each tumor and judge it.
 
@@ -74,12 +75,12 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
     with watch("measure"):
         progress("measuring margins", 0.0)
         tumors = [surface_of(lesion.tumor) for lesion in case.lesions]
-        quality = alignment.assess(np.concatenate([tumor.vertices_mm for tumor in tumors]))
+        quality = worst_of([alignment.assess(tumor.vertices_mm) for tumor in tumors])
         target = Target.of(case.ablated, case.post.liver)
         rule = Rule(
             ras_mutation=case.ras_mutation,
             segmentation_sd_mm=settings.segmentation_sd_mm,
-            hindrances=_hindrances(case, alignment, quality),
+            hindrances=_hindrances(case, quality),
             seed=settings.seed,
         )
         lesions = [
@@ -100,7 +101,7 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
         ras_mutation=case.ras_mutation,
         lesions=tuple(lesions),
         zone=target.zone,
-        masks=_mask_records(case.lesions, case.zones, (case.pre.liver, case.post.liver)),
+        masks=_mask_records(case),
         provenance=provenance(settings, started),
         case=case,
         alignment=alignment,
@@ -109,6 +110,7 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
     )
 
 
+@one_blas_thread()
 def align(case: Case, settings: Settings, *, progress: Progress = silent) -> CaseResult:
     """Register one case's exams and tell how well; its masks are only kept out of the comparison."""
     started, watch = now(), Stopwatch()
@@ -121,7 +123,7 @@ def align(case: Case, settings: Settings, *, progress: Progress = silent) -> Cas
         case_id=case.case_id,
         ras_mutation=case.ras_mutation,
         lesions=(),
-        masks=_mask_records(case.lesions, case.zones, (case.pre.liver, case.post.liver)),
+        masks=_mask_records(case),
         provenance=provenance(settings, started),
         case=case,
         alignment=alignment,
@@ -147,6 +149,7 @@ def register_case(case: Case, settings: Settings, *, progress: Progress = silent
     )
 
 
+@one_blas_thread()
 def measure_masks(
     lesions: Sequence[Lesion],
     zones: Sequence[LabelMask],
@@ -174,12 +177,15 @@ def measure_masks(
     with watch("measure"):
         target = Target.of(zones[0].union(*zones[1:]), liver)
         results = [measure_lesion(lesion, surface_of(lesion.tumor), target, rule, error=error) for lesion in lesions]
+    liver_record = (
+        () if liver is None else (MaskRecord(structure=Structure.LIVER, exam=None, lesion=None, origin=liver.origin),)
+    )
     return CaseResult(
         case_id=case_id,
         ras_mutation=ras_mutation,
         lesions=tuple(results),
         zone=target.zone,
-        masks=_mask_records(lesions, zones, (liver,)),
+        masks=(*liver_record, *_target_records(lesions, zones, exams=(None, None))),
         provenance=provenance(settings, started),
         cautions=cautions,
         timings_s=watch.timings_s,
@@ -230,17 +236,15 @@ def _liver_around(targets: Iterable[LabelMask], liver: LabelMask | None, exam: s
     return liver.union(*targets)
 
 
-def _hindrances(case: Case, alignment: Alignment, quality: RegistrationQuality) -> tuple[str, ...]:
+def _hindrances(case: Case, quality: RegistrationQuality) -> tuple[str, ...]:
     masks = [*(lesion.tumor for lesion in case.lesions), *case.zones]
     slices_mm = [max(exam.volume.geometry.spacing_mm) for exam in (case.pre, case.post)]
     slices_mm += [exam.record.slice_thickness_mm or 0.0 for exam in (case.pre, case.post)]
     found = [*_unreviewed(masks), *_coarse(slices_mm)]
     if quality.quality == "failed":
         found.insert(0, "The registration failed: " + " ".join(quality.reasons))
-    if not alignment.phases_match:
-        found.append(
-            "The two exams were taken in different contrast phases, so the registration can't carry a verdict."
-        )
+    else:
+        found += quality.unquantified
     return tuple(found)
 
 
@@ -259,14 +263,27 @@ def _coarse(slices_mm: Iterable[float]) -> list[str]:
     return [f"With slices of {thickest:.1f} mm a margin can't be told to within the thresholds of 5 and 10 mm."]
 
 
-def _mask_records(
-    lesions: Sequence[Lesion], zones: Sequence[LabelMask], livers: Iterable[LabelMask | None]
-) -> tuple[MaskRecord, ...]:
+def _mask_records(case: Case) -> tuple[MaskRecord, ...]:
+    """Of all masks of a case, each with the exam that it was drawn on."""
+    livers: tuple[tuple[Literal["pre", "post"], LabelMask | None], ...]
+    livers = (("pre", case.pre.liver), ("post", case.post.liver))
     records = [
-        MaskRecord(structure=Structure.LIVER, lesion=None, origin=liver.origin) for liver in livers if liver is not None
+        MaskRecord(structure=Structure.LIVER, exam=exam, lesion=None, origin=liver.origin)
+        for exam, liver in livers
+        if liver is not None
     ]
-    records += [
-        MaskRecord(structure=Structure.TUMOR, lesion=lesion.lesion_id, origin=lesion.tumor.origin) for lesion in lesions
-    ]
-    records += [MaskRecord(structure=Structure.ABLATION_ZONE, lesion=None, origin=zone.origin) for zone in zones]
-    return tuple(records)
+    return (*records, *_target_records(case.lesions, case.zones, exams=("pre", "post")))
+
+
+def _target_records(
+    lesions: Sequence[Lesion],
+    zones: Sequence[LabelMask],
+    *,
+    exams: tuple[Literal["pre"], Literal["post"]] | tuple[None, None],
+) -> tuple[MaskRecord, ...]:
+    before, after = exams
+    tumors = [(lesion.lesion_id, lesion.tumor.origin) for lesion in lesions]
+    return (
+        *(MaskRecord(structure=Structure.TUMOR, exam=before, lesion=name, origin=origin) for name, origin in tumors),
+        *(MaskRecord(structure=Structure.ABLATION_ZONE, exam=after, lesion=None, origin=zone.origin) for zone in zones),
+    )

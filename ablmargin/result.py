@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ablmargin.case import Case, RasMutation
 from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, Judgement, Verdict, worst
+from ablmargin.clinical.direction import direction_in_words
 from ablmargin.errors import Caution
 from ablmargin.geometry import FloatArray
 from ablmargin.metrics.capsule import Capsule
@@ -39,7 +40,6 @@ class LesionResult:
     bounds: MarginBounds | None
     capsule: Capsule | None
     coverage: Coverage
-    direction: str
     judgement: Judgement
 
     @property
@@ -51,17 +51,32 @@ class LesionResult:
         return self.capsule is not None and self.capsule.subcapsular
 
     @property
+    def judged_margins_mm(self) -> FloatArray:
+        """The margins that the verdict is about, shape (n,): capsule-constrained for a subcapsular tumor."""
+        constrained = self.margin.constrained_mm
+        return constrained if self.is_subcapsular and constrained is not None else self.margin.margin_mm
+
+    @property
+    def judged_index(self) -> int:
+        """Which surface point has the smallest judged margin."""
+        return int(self.judged_margins_mm.argmin())
+
+    @property
     def judged_minimum_mm(self) -> float:
-        """The minimum that the verdict is about: capsule-constrained for a subcapsular tumor."""
-        constrained = self.margin.constrained_minimum_mm
-        return constrained if self.is_subcapsular and constrained is not None else self.margin.minimum_mm
+        return float(self.judged_margins_mm.min())
+
+    def direction_at(self, index: int) -> str:
+        """On which side of the tumor a surface point lies after ablation, in words."""
+        center = self.tumor_post.vertices_mm.mean(axis=0)
+        return direction_in_words(self.tumor_post.vertices_mm[index] - center)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskRecord:
-    """Where a mask that was used came from."""
+    """Where a mask that was used came from; ``exam`` is None for masks that were given in one frame."""
 
     structure: Structure
+    exam: Literal["pre", "post"] | None
     lesion: str | None
     origin: MaskOrigin
 
@@ -115,6 +130,6 @@ class CaseResult:
         return worst(lesion.judgement.verdict for lesion in self.lesions) if self.lesions else None
 
     def thinnest_place(self, lesion: LesionResult) -> tuple[FloatArray, FloatArray]:
-        """Where a lesion's margin is smallest: the same place before and after ablation, (3,) each, LPS mm."""
-        index = int(lesion.margin.margin_mm.argmin())
+        """Where the judged margin is smallest: the same place before and after ablation, (3,) each, LPS mm."""
+        index = lesion.judged_index
         return lesion.tumor_pre.vertices_mm[index], lesion.tumor_post.vertices_mm[index]

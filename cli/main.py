@@ -10,6 +10,7 @@ from typing import Annotated, cast
 import typer
 
 from ablmargin.errors import AblMarginError, InputError, UsageError
+from ablmargin.threads import one_blas_thread
 
 from .analyze import analyze
 from .demo import demo
@@ -58,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     A bug of ours isn't caught: Python prints it and exits with 1.
     """
     try:
-        code = app(args=arguments, standalone_mode=False)
+        with one_blas_thread():
+            code = app(args=arguments, standalone_mode=False)
     except CommandLineError as error:
         error.show()
         return EXIT_USAGE

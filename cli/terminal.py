@@ -94,6 +94,6 @@ def _lesion_lines(lesion: LesionResult) -> list[str]:
     judgement = lesion.judgement
     return [
         f"  lesion {lesion.lesion_id}: {judgement.verdict}; {judgement.required_margin_mm:.0f} mm required",
-        f"    minimum margin {lesion.judged_minimum_mm:.1f} mm ({between}), thinnest {lesion.direction}",
+        f"    minimum margin {lesion.judged_minimum_mm:.1f} mm ({between}), thinnest {lesion.direction_at(lesion.judged_index)}",
         *(f"    {reason}" for reason in judgement.reasons),
     ]

@@ -30,13 +30,13 @@ class LiverDepth:
     def around(cls, liver: LabelMask, tumor: Surface, zone: Surface) -> LiverDepth:
         """Depth near a tumor and its ablation zone.
 
-        The mask is mended first: tumor and zone belong to the liver even where an automatic segmentation left them
-        out, and cavities enclosed in it are no capsule. Nor is the edge of the image: beyond it the liver is taken to
-        go on as it is there.
+        The mask is mended first: the zone belongs to the liver even where an automatic segmentation left it out, and
+        cavities enclosed in the liver are no capsule. Nor is the edge of the image: beyond it the liver is taken to go
+        on as it is there. The tumor isn't added, as it may only seem to stick out because of the alignment.
         """
         start, stop = _box(liver.geometry, tumor, zone)
         part = liver.cropped(start, stop)
-        mended = part.voxels | voxelize(tumor, part.geometry) | voxelize(zone, part.geometry)
+        mended = part.voxels | voxelize(zone, part.geometry)
         filled = np.asarray(ndimage.binary_fill_holes(mended))
         return cls(distance_mm=averaged_signed_edt_mm(filled, part.geometry.spacing_mm), geometry=part.geometry)
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg, ndimage
-from threadpoolctl import threadpool_limits
 
 from ablmargin.geometry import Array, BoolArray, FloatArray, Triple
 from ablmargin.metrics.edt import averaged_signed_edt_mm
+from ablmargin.threads import one_blas_thread
 
 PAD_VOXELS = 3
 MAX_COEFFICIENTS = 900
@@ -130,7 +130,7 @@ def _solved(
 ) -> LevelSet:
     """The level set that also passes through weighted points, shape (n, 3)."""
     crossings, _ = _normal_equations(points, np.zeros(len(points)), weights, low=low, knot=knot, sizes=sizes)
-    with threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         solution = linalg.solve(fixed + crossings, target, assume_a="pos", check_finite=False, overwrite_a=True)
     return LevelSet(coefficients=np.asarray(solution).reshape(sizes), low_mm=low, knot_mm=knot)
 
@@ -192,7 +192,7 @@ def _normal_equations(
     basis, columns, values, weights = basis[order], columns[order], values[order], weights[order]
     starts = np.flatnonzero(np.diff(columns[:, 0], prepend=-1))
     matrix, right = np.zeros((math.prod(sizes),) * 2), np.zeros(math.prod(sizes))
-    with threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         for start, stop in zip(starts, np.append(starts[1:], len(points)), strict=True):
             part, local = basis[start:stop], columns[start]
             weighted = part * weights[start:stop, None]

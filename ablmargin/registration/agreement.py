@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from ablmargin.geometry import Array, BoolArray, FloatArray, Geometry, PointTransform
 from ablmargin.registration.images import PreparedExam, blur
@@ -16,6 +17,8 @@ LEAST_VESSEL_LEVEL = 1.9
 NEAR_TREATED_MM = 20.0
 
 _TEXTURE_BLUR_MM = 2.0
+_SURFACE_BLUR_MM = 2.0
+"""Against the steps of voxels of 2 mm, among which a nearest point would always be a nearer one."""
 _BRIGHTEST_SHARE = 0.03
 _EVERY = 3
 _FOLD_GRID = 2
@@ -88,7 +91,8 @@ def compare_livers(pre: PreparedExam, post: PreparedExam, post_from_pre: PointTr
     moved = post_from_pre.map_points(pre.grid.points_at(everywhere)).astype(np.float32)
     samples = Table.of_columns(post.grid, post.distance_mm, post.seen).at(moved).reshape(*pre.grid.shape, 2)
     carried, seen = np.ascontiguousarray(samples[..., 0]), pre.seen & (samples[..., 1] > 0.5)
-    pairs = ((pre.distance_mm, carried), (carried, pre.distance_mm))
+    smooth = [blur(distance, _SURFACE_BLUR_MM, pre.grid) for distance in (pre.distance_mm, carried)]
+    pairs = (smooth, smooth[::-1])
     distances = np.concatenate([_between(surface, other, seen, pre.grid) for surface, other in pairs])
     inside, covered = (pre.distance_mm < 0) & seen, (carried < 0) & seen
     determinants = jacobian_determinants(post_from_pre, pre.liver_points_mm(every=_FOLD_GRID))
@@ -104,17 +108,23 @@ def compare_livers(pre: PreparedExam, post: PreparedExam, post_from_pre: PointTr
 def _dice(one: BoolArray, other: BoolArray) -> float:
     both = np.count_nonzero(one & other)
     total = np.count_nonzero(one) + np.count_nonzero(other)
-    return 2.0 * both / total if total else 0.0
+    return float(2.0 * both / total) if total else 0.0
 
 
-def _between(surface_of: Array, distance_to: Array, seen: BoolArray, grid: Geometry) -> FloatArray:
-    """Distances (n,) in mm of the points of one zero level from another surface, where both are in view."""
-    points = grid.points_at(_zero_crossings(surface_of, seen)).astype(np.float32)
-    return np.abs(Table.of_columns(grid, distance_to).at(points)[:, 0]).astype(float)
+def _between(one: Array, other: Array, seen: BoolArray, grid: Geometry) -> FloatArray:
+    """Distances (n,) in mm of one zero level's points, where both are in view, from the other's tangent planes."""
+    surface = _zero_crossings(other, np.ones_like(seen), grid)
+    points = _zero_crossings(one, seen, grid)
+    if not (len(surface) and len(points)):
+        return np.zeros(0)
+    normals = Table.with_gradient(grid, other).at(surface.astype(np.float32))[:, 1:4]
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-6
+    nearest = cKDTree(surface).query(points)[1]
+    return np.asarray(np.abs(((points - surface[nearest]) * normals[nearest]).sum(axis=1)))
 
 
-def _zero_crossings(level: Array, seen: BoolArray) -> FloatArray:
-    """Where a level set cuts the edges between neighboring voxels in view: fractional indices, shape (n, 3)."""
+def _zero_crossings(level: Array, seen: BoolArray, grid: Geometry) -> FloatArray:
+    """Where a level set cuts the edges between neighboring voxels in view: points (n, 3), LPS mm."""
     found = []
     for axis in range(3):
         first, second = (np.moveaxis(level, axis, 0)[part] for part in (slice(None, -1), slice(1, None)))
@@ -124,7 +134,7 @@ def _zero_crossings(level: Array, seen: BoolArray) -> FloatArray:
         crossing = index.astype(float)
         crossing[:, 0] += low / (low - high)
         found.append(np.insert(crossing[:, 1:], axis, crossing[:, 0], axis=1))
-    return np.concatenate(found)
+    return grid.points_at(np.concatenate(found))
 
 
 def _smooth_texture(exam: PreparedExam) -> Array:

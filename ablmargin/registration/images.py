@@ -154,7 +154,10 @@ def regrid(picture: Array, source: Geometry, target: Geometry) -> Picture:
 
 
 def signed_distance_mm(inside: BoolArray, grid: Geometry) -> Picture:
-    """Distance to a mask's border, negative inside: the mean of the distances to the border voxels on either side."""
+    """Distance to a mask's border, negative inside: the mean of the distances to the border voxels on either side.
+
+    Good to about half a voxel, and too small by that on slanting borders.
+    """
     outer, inner = (_distance_to(mask, grid) for mask in (inside, ~inside))
     return np.asarray((outer - inner) / 2.0, np.float32)
 

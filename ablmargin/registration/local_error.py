@@ -19,8 +19,10 @@ from ablmargin.registration.symmetric import PyramidPair, TwoWay
 from ablmargin.registration.transform import InverseTransform, SplineTransform
 
 CALIBRATION = 1.4
+"""True error by disagreement, on pairs with known deformation."""
 LEAST_SD_MM = 0.4
 CORRELATION_LENGTH_MM = 25.0
+"""Where the true errors' correlation falls below one half, on pairs with known deformation."""
 
 _BLOCK_MM = 20.0
 _BLOCKS = 24
@@ -40,8 +42,7 @@ def estimate_local_error(
 ) -> LocalError:
     """From the members' root mean square distance to the alignment at points (n, 3) of the pre frame.
 
-    The distance is scaled by 1.4, the ratio of true error to disagreement on pairs with known deformation, and never
-    given as less than 0.4 mm by component: what no disagreement can show (tissue that shrinks, masks that err alike).
+    Never less than 0.4 mm by component: some errors no disagreement can show (tissue that shrinks, masks that err alike).
     """
     moved = post_from_pre.map_points(points_mm)
     misses = [_miss_mm(member, points_mm, moved) for member in members]

@@ -6,13 +6,14 @@ how far the tumor may be off. The last one decides most often; the others are ne
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ablmargin.registration.agreement import LEAST_CORRELATION, LiverAgreement, TextureAgreement
 
 Grade = Literal["good", "doubtful", "failed"]
+_GRADES: tuple[Grade, ...] = ("good", "doubtful", "failed")
 
 LEAST_DICE = 0.85
 DOUBTFUL_DICE = 0.92
@@ -30,7 +31,8 @@ class RegistrationQuality:
     """How good an alignment is, measured, and the judgment that follows; lengths in mm, shares 0..1.
 
     ``inverse_consistency_mm`` is how far the points come back from themselves after a run in either direction;
-    ``sd_mm`` the estimated error by component there. None where it wasn't or couldn't be computed.
+    ``sd_mm`` the estimated error by component there. None where it wasn't or couldn't be computed. ``unquantified`` are
+    those of the ``reasons`` that ``sd_mm`` doesn't speak for: bounds made from it don't cover them.
     """
 
     method: str
@@ -43,11 +45,31 @@ class RegistrationQuality:
     sd_mm: float | None
     quality: Grade
     reasons: tuple[str, ...]
+    unquantified: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grading:
+    """The outcome of :func:`grade`; fields as in :class:`RegistrationQuality`."""
+
+    quality: Grade
+    reasons: tuple[str, ...]
+    unquantified: tuple[str, ...]
+
+
+def worst_of(qualities: Sequence[RegistrationQuality]) -> RegistrationQuality:
+    """Of one alignment assessed at several tumors: the worst, with every tumor's reasons."""
+    worst = max(qualities, key=lambda quality: (_GRADES.index(quality.quality), quality.sd_mm or 0.0))
+    return replace(
+        worst,
+        reasons=tuple(dict.fromkeys(reason for quality in qualities for reason in quality.reasons)),
+        unquantified=tuple(dict.fromkeys(reason for quality in qualities for reason in quality.unquantified)),
+    )
 
 
 def grade(
     *, livers: LiverAgreement, textures: TextureAgreement, phases_match: bool, sd_mm: float | None, volume_change: float
-) -> tuple[Grade, tuple[str, ...]]:
+) -> Grading:
     """The worst grade that any finding asks for, and all findings as sentences.
 
     Where the phases don't match, an uncertain place of the tumor is enough to fail: nothing else vouches for it.
@@ -61,14 +83,17 @@ def grade(
     volume_change : float
         Of the tumor by the map: 0.1 if it grows by 10 %.
     """
-    findings = [
+    unquantified = [
         *_liver_findings(livers),
         *_texture_findings(textures, phases_match=phases_match),
-        *_tumor_findings(sd_mm, FAILED_SD_MM if phases_match else DOUBTFUL_SD_MM, volume_change),
+        *_volume_findings(volume_change),
     ]
-    grades = {level for level, _ in findings}
-    worst: Grade = "failed" if "failed" in grades else "doubtful" if grades else "good"
-    return worst, tuple(reason for _, reason in findings)
+    findings = [*unquantified, *_error_findings(sd_mm, FAILED_SD_MM if phases_match else DOUBTFUL_SD_MM)]
+    return Grading(
+        quality=max((level for level, _ in findings), key=_GRADES.index, default="good"),
+        reasons=tuple(reason for _, reason in findings),
+        unquantified=tuple(reason for _, reason in unquantified),
+    )
 
 
 def _liver_findings(livers: LiverAgreement) -> Iterator[tuple[Grade, str]]:
@@ -94,9 +119,12 @@ def _texture_findings(textures: TextureAgreement, *, phases_match: bool) -> Iter
         yield "doubtful", f"{reason} (correlation {textures.correlation_near:.2f})."
 
 
-def _tumor_findings(sd_mm: float | None, failed_sd_mm: float, volume_change: float) -> Iterator[tuple[Grade, str]]:
+def _error_findings(sd_mm: float | None, failed_sd_mm: float) -> Iterator[tuple[Grade, str]]:
     if sd_mm is not None and not sd_mm <= DOUBTFUL_SD_MM:
         level: Grade = "failed" if not sd_mm <= failed_sd_mm else "doubtful"
         yield level, f"The tumor's place after alignment is uncertain by {sd_mm:.1f} mm (sd by component)."
+
+
+def _volume_findings(volume_change: float) -> Iterator[tuple[Grade, str]]:
     if abs(volume_change) > LARGEST_VOLUME_CHANGE:
         yield "doubtful", f"The alignment changes the tumor's volume by {volume_change:+.0%}."

@@ -94,7 +94,7 @@ class Alignment:
         error = self.local_error(points_mm)
         sd_mm = None if error is None else error.sd_mm
         change = float(jacobian_determinants(self.post_from_pre, points_mm).mean()) - 1.0
-        level, reasons = grade(
+        grading = grade(
             livers=self.livers,
             textures=self.textures,
             phases_match=self.phases_match,
@@ -110,8 +110,9 @@ class Alignment:
             folded_share=self.livers.folded_share,
             inverse_consistency_mm=self._inverse_consistency_mm(points_mm),
             sd_mm=sd_mm,
-            quality=level,
-            reasons=reasons,
+            quality=grading.quality,
+            reasons=grading.reasons,
+            unquantified=grading.unquantified,
         )
 
     def _inverse_consistency_mm(self, points_mm: FloatArray) -> float:

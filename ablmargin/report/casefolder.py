@@ -52,10 +52,10 @@ def write_case_folder(result: CaseResult, out: Path, *, overwrite: bool, command
         started = time.perf_counter()
         _write_masks(result.case, folder)
         _write_registration(result, folder)
-        if result.lesions:
+        if result.lesions and result.status == "complete":
             save_margins(result, folder / "margins.csv")
-        for lesion in result.lesions:
-            save_surface(lesion, folder / f"lesion-{lesion.lesion_id}.vtp")
+            for lesion in result.lesions:
+                save_surface(lesion, folder / f"lesion-{lesion.lesion_id}.vtp")
         (folder / "report.html").write_text(report_html(result), encoding="utf-8")
         record = result_record(_with_report_time(result, time.perf_counter() - started))
         validate(record)

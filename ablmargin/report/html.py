@@ -31,6 +31,7 @@ RULES = {
 }
 
 STRUCTURES = {Structure.LIVER: "liver", Structure.TUMOR: "tumor", Structure.ABLATION_ZONE: "ablation zone"}
+EXAMS = {"pre": ", before ablation", "post": ", after ablation", None: ""}
 SOURCES = {"reader": "a reader", "point": "the software, from a reader’s click", "automatic": "the software"}
 
 HEADLINES = {
@@ -168,8 +169,8 @@ def _lesion(result: CaseResult, lesion: LesionResult) -> dict[str, Any]:
         "unconstrained_mm": lesion.margin.minimum_mm,
         "judges_constrained": lesion.is_subcapsular and lesion.constrained_minimum_mm is not None,
         "bounds": lesion.bounds,
-        "direction": lesion.direction,
-        "place_mm": lesion.margin.location_mm,
+        "direction": lesion.direction_at(lesion.judged_index),
+        "place_mm": lesion.margin.points_mm[lesion.judged_index],
         "pictures": list(_pictures(result, lesion)),
         "numbers": {} if _is_withheld(result) else lesion_numbers(lesion),
     }
@@ -191,7 +192,7 @@ def _series(name: str, exam: Exam) -> dict[str, Any]:
 
 def _mask(mask: MaskRecord) -> dict[str, Any]:
     return {
-        "structure": STRUCTURES[mask.structure],
+        "structure": STRUCTURES[mask.structure] + EXAMS[mask.exam],
         "lesion": mask.lesion or "",
         "source": SOURCES[mask.origin.source],
         "method": mask.origin.method,

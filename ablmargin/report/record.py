@@ -18,13 +18,23 @@ from ablmargin.result import CaseResult, LesionResult, MaskRecord
 
 SCHEMA = "ablmargin.result/1"
 PERCENTILES = (1, 5, 25, 50, 75, 95)
+TOLD_ANYWAY = {
+    "id",
+    "tumor_volume_ml",
+    "ablation_volume_ml",
+    "required_margin_mm",
+    "verdict",
+    "reasons",
+    "verdicts_by_threshold",
+}
+"""What a withheld lesion still has: nothing of it rests on the registration."""
 STEPS = ("load", "segment", "register", "measure", "report", "total")
 
 
 def result_record(result: CaseResult) -> dict[str, Any]:
     """Everything found on a case as JSON-ready data, in the layout of ``result.schema.json``.
 
-    Lengths are in mm to 3 decimals, volumes in ml to 4, shares 0..1 to 5; what isn't known, or isn't finite, is None.
+    Where the registration failed, everything that rests on it is None. Lengths are in mm to 3 decimals, volumes in ml to 4, shares 0..1 to 5; what isn't known, or isn't finite, is None.
     """
     case = result.case
     return {
@@ -37,7 +47,7 @@ def result_record(result: CaseResult) -> dict[str, Any]:
         "point_of_reference": "post",
         "inputs": {"pre": case and _exam_record(case.pre), "post": case and _exam_record(case.post)},
         "registration": result.quality and _registration_record(result.quality),
-        "lesions": [_lesion_record(lesion) for lesion in result.lesions],
+        "lesions": [_lesion_record(lesion, withheld=result.status == "withheld") for lesion in result.lesions],
         "masks": [_mask_record(mask) for mask in result.masks],
         "warnings": [{"code": caution.code, "message": caution.message} for caution in result.cautions],
         "timings_s": {step: rounded(result.timings_s.get(step), 3) for step in STEPS},
@@ -126,8 +136,18 @@ def _registration_record(quality: RegistrationQuality) -> dict[str, Any]:
     }
 
 
-def _lesion_record(lesion: LesionResult) -> dict[str, Any]:
-    return {"id": lesion.lesion_id} | _margin_record(lesion) | _volume_record(lesion) | _judgement_record(lesion)
+def _lesion_record(lesion: LesionResult, *, withheld: bool) -> dict[str, Any]:
+    record = {"id": lesion.lesion_id} | _margin_record(lesion) | _volume_record(lesion) | _judgement_record(lesion)
+    return (
+        {name: value if name in TOLD_ANYWAY else _nothing(value) for name, value in record.items()}
+        if withheld
+        else record
+    )
+
+
+def _nothing(value: Any) -> Any:
+    """None in the same layout: after a registration that failed, no number that rests on it may be taken for a finding."""
+    return {name: _nothing(part) for name, part in value.items()} if isinstance(value, dict) else None
 
 
 def _margin_record(lesion: LesionResult) -> dict[str, Any]:
@@ -139,7 +159,7 @@ def _margin_record(lesion: LesionResult) -> dict[str, Any]:
         "mam_upper_mm": rounded(None if bounds is None else bounds.upper_mm, 3),
         "mam_corrected_mm": rounded(None if bounds is None else bounds.corrected_mm, 3),
         "mam_location_mm": [rounded(value, 3) for value in margin.location_mm],
-        "mam_direction": lesion.direction,
+        "mam_direction": lesion.direction_at(int(margin.margin_mm.argmin())),
         "mam_rigid_mm": rounded(lesion.rigid_minimum_mm, 3),
         "subcapsular": lesion.is_subcapsular,
         "mam_constrained_mm": rounded(lesion.constrained_minimum_mm, 3),
@@ -178,6 +198,7 @@ def _mask_record(mask: MaskRecord) -> dict[str, Any]:
     origin = mask.origin
     return {
         "structure": mask.structure.value,
+        "exam": mask.exam,
         "lesion": mask.lesion,
         "source": origin.source,
         "method": origin.method,

@@ -25,6 +25,7 @@ from ablmargin.simulation.star import StarShape
 from ablmargin.simulation.truth import lesion_truth, pair_truth, spread_landmarks
 from ablmargin.simulation.vessels import HEPATIC_ROOTS, PATENT_RADIUS_MM, PORTAL_ROOTS, VesselTree, grow_tree
 from ablmargin.simulation.zone import ZoneSurface
+from ablmargin.threads import one_blas_thread
 from ablmargin.volume import Volume
 
 LIVER_BOX_MM = (np.array([-140.0, -95.0, -115.0]), np.array([105.0, 95.0, 100.0]))
@@ -56,6 +57,7 @@ class _Plan:
     zones: tuple[ZoneSurface, ...]
 
 
+@one_blas_thread()
 def simulate_phantom(
     scenario: str,
     *,
@@ -243,7 +245,7 @@ def _view(plan: _Plan, anatomy: Anatomy, phase: str, rng: np.random.Generator, *
 
 def _truth(plan: _Plan, seed: int, rng: np.random.Generator) -> Truth:
     lesions = tuple(
-        lesion_truth(f"lesion-{number}", tumor, zone, plan.motion)
+        lesion_truth(str(number), tumor, zone, plan.motion)
         for number, (tumor, zone) in enumerate(zip(plan.tumors, plan.zones, strict=True), start=1)
     )
     forks = np.vstack([plan.portal.bifurcations_mm, plan.hepatic.bifurcations_mm])

@@ -22,6 +22,7 @@ from ablmargin.simulation.plan import ablate, made_up_uid, random_motion
 from ablmargin.simulation.render import THREADS, slabs
 from ablmargin.simulation.star import StarShape
 from ablmargin.simulation.truth import lesion_truth, pair_truth, spread_landmarks
+from ablmargin.threads import one_blas_thread
 from ablmargin.volume import LabelMask, Volume
 
 LATTICE_MM = 1.5
@@ -74,6 +75,7 @@ class _Source:
         return LesionLook(tumor_hu=self.liver_hu - 38.0, zone_hu=max(40.0, self.liver_hu - 62.0), rim_hu=15.0)
 
 
+@one_blas_thread()
 def simulate_from_ct(
     volume: Volume,
     liver: LabelMask,
@@ -151,7 +153,7 @@ def simulate_from_ct(
         liver_post=masks.liver_post,
         tumors=masks.tumors,
         zones=masks.zones,
-        truth=pair_truth(NAME, seed, motion, (lesion_truth("lesion-1", tumor, zone, motion),), landmarks),
+        truth=pair_truth(NAME, seed, motion, (lesion_truth("1", tumor, zone, motion),), landmarks),
         phase_pre="unknown",
         phase_post="unknown",
     )

@@ -113,6 +113,29 @@ def test_constrained_bounds_lie_around_the_constrained_minimum(pair):
     assert bounds.upper_mm > free.constrained_minimum_mm
 
 
+def at_the_capsule(pair, sticks_out_mm):
+    """The pair's tumor, one end of it outside the zone, where only the other half of the zone's border counts."""
+    plain, zone = pair
+    margins = plain.margin_mm.copy()
+    end = plain.points_mm[:, 0] < -7.5
+    margins[end] = -sticks_out_mm
+    return MarginResult(
+        points_mm=plain.points_mm,
+        margin_mm=margins,
+        area_mm2=plain.area_mm2,
+        constrained_mm=margins,
+        zone_inside_liver=zone.centroids_mm[:, 0] > -6,
+    )
+
+
+def test_tumor_that_seems_to_stick_out_at_the_capsule_widens_upward_only(pair):
+    slight, clear = (at_the_capsule(pair, by) for by in (1.0, 3.0))
+    bounds = {by: bound_margin(each, pair[1], **ERRORS, constrained=True) for by, each in ((1, slight), (3, clear))}
+    assert bounds[1].lower_mm == pytest.approx(-1.0 - 1.645)
+    assert bounds[1].upper_mm > 4.0
+    assert bounds[3].upper_mm < 0.0  # three standard deviations aren't explained by the alignment
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -11,7 +11,7 @@ from phantoms import Pair, liver_points_pre, make_pair, post_from_pre, tumor_poi
 from ablmargin.errors import EmptyMaskError, GeometryMismatchError, RegistrationError
 from ablmargin.progress import Progress, silent
 from ablmargin.registration.register import Alignment, RegistrationSettings, register
-from ablmargin.registration.transform import jacobian_determinants
+from ablmargin.registration.transform import inverse_points, jacobian_determinants
 from ablmargin.volume import LabelMask
 
 ALONE = RegistrationSettings(ensemble=False)
@@ -71,6 +71,15 @@ def test_the_deformation_is_found(aligned):
 
 def test_the_tumor_lands_where_it_should(aligned):
     assert misses_mm(aligned.post_from_pre, tumor_points_pre()).mean() < 1.0
+
+
+def test_the_result_lies_halfway_between_the_two_directions(aligned):
+    points = liver_points_pre(100)
+    there, back = aligned.forward.map_points(points), inverse_points(aligned.pre_from_post, points)
+    found = aligned.post_from_pre.map_points(points)
+    apart = np.linalg.norm(there - back, axis=1).mean()
+    assert apart > 0.03
+    assert np.linalg.norm(found - (there + back) / 2, axis=1).mean() < 0.3 * apart
 
 
 def test_a_good_alignment_is_called_good(aligned):

@@ -112,14 +112,18 @@ def measured_case(
         )
         for lesion in lesions
     )
-    masks = [MaskRecord(structure=m.structure, lesion=None, origin=m.origin) for m in (*livers, *zones)]
+    drawn_on = [("pre", livers[0]), ("post", livers[1]), *(("post", zone) for zone in zones)]
+    masks = [MaskRecord(structure=m.structure, exam=exam, lesion=None, origin=m.origin) for exam, m in drawn_on]
     result = CaseResult(
         case_id=case.case_id,
         ras_mutation=ras_mutation,
         lesions=results,
         masks=(
             *masks,
-            *(MaskRecord(structure=Structure.TUMOR, lesion=x.lesion_id, origin=x.tumor.origin) for x in lesions),
+            *(
+                MaskRecord(structure=Structure.TUMOR, exam="pre", lesion=x.lesion_id, origin=x.tumor.origin)
+                for x in lesions
+            ),
         ),
         provenance=Provenance(
             settings={"seed": 0, "registration": {"seed": 0, "threads": 2}, "segmentation_sd_mm": 0.5},

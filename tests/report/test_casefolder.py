@@ -242,3 +242,9 @@ def test_others_may_read_as_the_umask_says(tmp_path):
         pass
     (tmp_path / "plain").mkdir()
     assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+
+
+def test_withheld_case_has_no_margins_on_disk(withheld, tmp_path):
+    write_case_folder(withheld, tmp_path / "case", overwrite=False, command=["ablmargin"])
+    names = {path.name for path in (tmp_path / "case").iterdir()}
+    assert {"result.json", "report.html", "provenance.json", "masks", "registration"} == names

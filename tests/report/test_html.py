@@ -62,7 +62,7 @@ def test_answer_comes_first(page, result):
         DISCLAIMER,
         "Inadequate",
         lesion.judgement.reasons[0],
-        lesion.direction,
+        lesion.direction_at(lesion.judged_index),
         "RAS status not known",
     ):
         assert words in start
@@ -132,7 +132,7 @@ def test_withheld_case_gives_no_margin(withheld):
     )  # the images, so that the failure can be seen
     for words in (
         signed_mm(lesion.margin.minimum_mm),
-        lesion.direction,
+        lesion.direction_at(lesion.judged_index),
         "Minimal ablative margin",
         "All numbers",
         "Against 5 mm",

@@ -134,6 +134,14 @@ def test_failed_registration_is_withheld(withheld):
     record = result_record(withheld)
     validate(record)
     assert record["status"] == "withheld"
+    lesion = record["lesions"][0]
+    assert lesion["verdict"] == "indeterminate"
+    assert lesion["reasons"]
+    assert lesion["tumor_volume_ml"] > 0
+    for field in ("mam_mm", "mam_lower_mm", "mam_upper_mm", "point_verdict", "probability_adequate", "mean_mm"):
+        assert lesion[field] is None, field
+    for field in ("percentiles_mm", "surface_share", "coverage"):
+        assert set(lesion[field].values()) == {None}, field
 
 
 @pytest.mark.parametrize("field", CASE_FIELDS)

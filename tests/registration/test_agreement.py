@@ -1,0 +1,139 @@
+"""Two balls of known size and distance; weights and images that can be checked with a pencil."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from orientations import grid_around
+
+from ablmargin.registration.agreement import compare_livers, compare_textures
+from ablmargin.registration.images import prepare_exam, signed_distance_mm, working_grid
+from ablmargin.registration.local_error import block_weights, estimate_local_error
+from ablmargin.registration.pyramid import signed_pyramid
+from ablmargin.registration.terms import SurfaceTerm
+from ablmargin.registration.transform import InverseTransform, RigidTransform
+from ablmargin.volume import LabelMask, Structure, Volume
+
+RADIUS_MM = 30.0
+STAY = RigidTransform(rotation=np.eye(3))
+
+
+def shift(x_mm: float) -> RigidTransform:
+    return RigidTransform(rotation=np.eye(3), translation_mm=(x_mm, 0, 0))
+
+
+def ball(orientation: str = "LPS", radius_mm: float = RADIUS_MM, structure: Structure = Structure.LIVER) -> LabelMask:
+    grid = grid_around((5, -3, 2), orientation=orientation, shape=(44, 60, 70), spacing_mm=(2.0, 1.4, 1.3))
+    points = grid.points_at(np.argwhere(np.ones(grid.shape, bool))) - np.array([5, -3, 2])
+    inside = np.linalg.norm(points, axis=1) < radius_mm
+    return LabelMask(voxels=inside.reshape(grid.shape), geometry=grid, structure=structure)
+
+
+def exam(liver: LabelMask, ignored: tuple[LabelMask, ...] = (), *, seed: int = 0, rim_mm: float = 2.0):
+    noise = np.random.default_rng(seed).normal(100, 20, liver.geometry.shape)
+    return prepare_exam(Volume(voxels_hu=noise, geometry=liver.geometry), liver, ignored, rim_mm=rim_mm)
+
+
+def test_the_same_ball_agrees_with_itself():
+    one = exam(ball())
+    livers = compare_livers(one, one, STAY)
+    assert livers.dice == pytest.approx(1.0, abs=1e-3)
+    assert livers.asd_mm == pytest.approx(0.0, abs=1e-3)
+    assert livers.jacobian_min == pytest.approx(1.0)
+    assert livers.folded_share == 0.0
+
+
+def test_a_shifted_ball_disagrees_by_what_geometry_says():
+    one, d = exam(ball()), 8.0
+    livers = compare_livers(one, one, shift(d))
+    # Lens of two equal balls; mean distance of a sphere's point from the other sphere is about d/2, the largest is d.
+    lens = 1 - 3 * d / (4 * RADIUS_MM) + d**3 / (16 * RADIUS_MM**3)
+    assert livers.dice == pytest.approx(lens, abs=0.02)
+    assert livers.asd_mm == pytest.approx(d / 2, abs=0.4)
+    assert livers.hd95_mm == pytest.approx(0.95 * d, abs=0.6)
+
+
+def test_a_map_that_turns_space_inside_out_folds():
+    class Mirror:
+        def map_points(self, points_mm):
+            return points_mm * np.array([-1.0, 1.0, 1.0])
+
+    one = exam(ball())
+    assert compare_livers(one, one, Mirror()).folded_share == 1.0
+
+
+def test_texture_correlates_with_itself_and_not_with_other_noise():
+    one, other = exam(ball()), exam(ball(), seed=1)
+    assert compare_textures(one, one, STAY).correlation == pytest.approx(1.0, abs=0.01)
+    assert abs(compare_textures(one, other, STAY).correlation) < 0.2
+    assert compare_textures(one, one, shift(500.0)).correlation == 0.0
+
+
+def test_treated_tissue_and_its_rim_do_not_count(orientation):
+    zone = ball(orientation, 10.0, Structure.ABLATION_ZONE)
+    one = exam(ball(orientation), (zone,), rim_mm=3.0)
+    from_center = np.linalg.norm(one.grid.points_at(np.argwhere(one.counts > 0)) - np.array([5, -3, 2]), axis=1)
+    assert 12.0 < from_center.min() < 15.0  # 10 mm and a rim of 3 mm, on voxels of 2 mm
+    assert RADIUS_MM - 5.0 < from_center.max() < RADIUS_MM
+    assert not one.texture[one.counts == 0].any()
+
+
+def test_treated_tissue_belongs_to_the_liver_even_where_its_mask_leaves_it_out():
+    whole, zone = ball(), ball(radius_mm=12.0, structure=Structure.ABLATION_ZONE)
+    holed = LabelMask(voxels=whole.voxels & ~zone.voxels, geometry=whole.geometry, structure=Structure.LIVER)
+    with_hole, without = exam(holed, (zone,)), exam(whole, (zone,))
+    np.testing.assert_allclose(with_hole.distance_mm, without.distance_mm, atol=1.5)
+
+
+def test_the_working_grid_holds_the_liver_and_runs_along_x_y_z(orientation):
+    grid = working_grid(ball(orientation))
+    index = grid.indices_at([(5.0, -3.0, 2.0), (6.0, -3.0, 2.0)])
+    np.testing.assert_allclose(index[1] - index[0], [0.5, 0, 0], atol=1e-9)
+    np.testing.assert_allclose(grid.center_mm, [5, -3, 2], atol=2.0)
+    assert grid.contains(np.array([[5.0 - RADIUS_MM, -3, 2], [5, -3, 2 + RADIUS_MM]]), margin_mm=14.0).all()
+
+
+def test_where_the_image_cuts_the_liver_off_is_no_surface():
+    whole = ball()
+    cut = whole.cropped((0, 0, 0), (24, 60, 70))  # the upper third isn't in the image: z ends at 6 mm
+    one = exam(cut)
+    at_cut = one.grid.indices_at([(5.0, -3.0, 4.0)]).round().astype(int)[0]
+    assert one.seen[tuple(at_cut)]
+    assert one.distance_mm[tuple(at_cut)] < -10.0
+    assert not one.counts[~one.seen].any()
+    full = prepare_level(exam(whole))
+    term = SurfaceTerm.between(full, prepare_level(one))
+    beyond = term.points_mm[:, 2] > 10.0
+    residuals = term.residuals(term.points_mm, 1.0)
+    assert beyond.any()
+    assert not residuals.weight[beyond].any()
+    assert residuals.weight[~beyond].any()
+
+
+def prepare_level(one):
+    return signed_pyramid(one)[-1]
+
+
+def test_signed_distance_is_zero_at_the_border_between_voxels():
+    grid = working_grid(ball())
+    inside = np.zeros(grid.shape, bool)
+    inside[:10] = True
+    distance = signed_distance_mm(inside, grid)
+    np.testing.assert_allclose(distance[8:12, 0, 0], [-3, -1, 1, 3])
+
+
+def test_block_weights_repeat_and_have_mean_one():
+    points = np.random.default_rng(0).uniform(0, 400, (20000, 3)).astype(np.float32)
+    weights = block_weights(3, 1)(points)
+    np.testing.assert_array_equal(weights, block_weights(3, 1)(points))
+    np.testing.assert_allclose(block_weights(3, 1)(points + np.float32(512)), weights)  # carried along by the patient
+    assert not np.array_equal(weights, block_weights(3, 2)(points))
+    assert not np.array_equal(weights, block_weights(4, 1)(points))
+    assert weights.mean() == pytest.approx(1.0, abs=0.1)
+
+
+def test_the_local_error_is_the_scaled_disagreement():
+    points = np.zeros((5, 3))
+    error = estimate_local_error(STAY, [shift(3.0), InverseTransform(forward=shift(3.0))], points)
+    assert error.sd_mm == pytest.approx(1.4 * 3.0 / np.sqrt(3))
+    assert estimate_local_error(STAY, [STAY], points).sd_mm == 0.4
