@@ -32,9 +32,10 @@ def masks_only(result: CaseResult) -> CaseResult:
 
 
 @pytest.fixture(scope="session")
-def withheld(result: CaseResult) -> CaseResult:
-    quality = good_quality(quality="failed", liver_dice=0.41, reasons=("The livers overlap by only 0.41 (Dice).",))
-    return replace(result, quality=quality)
+def withheld() -> CaseResult:
+    reason = "The livers overlap by only 0.41 (Dice)."
+    quality = good_quality(quality="failed", liver_dice=0.41, reasons=(reason,))
+    return measured_case(quality=quality, hindrances=(f"The registration failed: {reason}",))
 
 
 @pytest.fixture(scope="session")
