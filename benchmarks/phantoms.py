@@ -38,9 +38,10 @@ class Row:
     lesion: str
     true_mm: float
     found_mm: float
+    true_judged_mm: float
     raw_mm: float | None
     rigid_mm: float | None
-    lower_mm: float | None
+    lower_mm: float | None  # bounds of the judged minimum
     upper_mm: float | None
     verdict: str
     liver_tre_mm: float
@@ -86,12 +87,14 @@ def rows_of(result: CaseResult, truth: Truth, cpu_s: float) -> Iterator[Row]:
     liver = np.linalg.norm(to_post.map_points(truth.landmarks_pre_mm) - truth.landmarks_post_mm, axis=1)
     for lesion, true in zip(result.lesions, truth.lesions, strict=True):
         tumor = np.linalg.norm(to_post.map_points(true.tumor_surface_pre_mm) - true.tumor_surface_post_mm, axis=1)
+        constrained = lesion.is_subcapsular and true.mam_constrained_mm is not None
         yield Row(
             scenario=truth.name,
             seed=truth.seed,
             lesion=lesion.lesion_id,
             true_mm=true.mam_mm,
             found_mm=lesion.margin.minimum_mm,
+            true_judged_mm=true.mam_constrained_mm if constrained else true.mam_mm,
             raw_mm=lesion.raw_minimum_mm,
             rigid_mm=lesion.rigid_minimum_mm,
             lower_mm=None if lesion.bounds is None else lesion.bounds.lower_mm,
@@ -135,12 +138,9 @@ def report(rows: list[Row]) -> int:
     print(
         f"mean liver TRE, worst case {max((row.liver_tre_mm for row in enhanced), default=0):.2f} mm (limit {LANDMARK_LIMIT_MM})"
     )
-    held = [
-        row.lower_mm <= row.true_mm <= row.upper_mm
-        for row in rows
-        if row.lower_mm is not None and row.upper_mm is not None
-    ]
-    print(f"true MAM within its bounds: {sum(held)} of {len(held)}")
+    bounded = [row for row in rows if row.lower_mm is not None and row.upper_mm is not None]
+    held = sum(row.lower_mm <= row.true_judged_mm <= row.upper_mm for row in bounded)
+    print(f"true judged minimum within its bounds: {held} of {len(bounded)}")
     reached = all(abs(row.error_mm) <= MAM_LIMIT_MM and row.liver_tre_mm <= LANDMARK_LIMIT_MM for row in enhanced)
     print("figures reached" if reached else "FIGURES NOT REACHED")
     return 0 if reached else 1
