@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from ablmargin_cli.main import main
 
 from ablmargin.pairs import PairFolder, read_truth
+from ablmargin_cli.main import main
 
 MAM_LIMIT_MM = 2.0
 
