@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, sqrt
 
 from ablmargin.case import Lesion, RasMutation
 from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, Judgement, Measured, judge
@@ -15,6 +15,7 @@ from ablmargin.metrics.margin import MarginResult, measure_margin
 from ablmargin.metrics.raw import raw_minimum_mm
 from ablmargin.metrics.surface import Surface, surface_of
 from ablmargin.metrics.uncertainty import MarginBounds, bound_margin, sampling_error_p95_mm
+from ablmargin.metrics.zones import share_of_zones_near
 from ablmargin.registration.local_error import LocalError
 from ablmargin.result import LesionResult
 from ablmargin.volume import LabelMask, Structure
@@ -38,11 +39,12 @@ class Target:
 class Rule:
     """What a margin is judged by, and with how much doubt.
 
-    ``hindrances`` are reasons, as sentences, why these images or masks can't carry a verdict.
+    ``contour_sd_mm`` is the standard deviation of one drawn contour. ``hindrances`` are reasons, as sentences, why these
+    images or masks can't carry a verdict.
     """
 
     ras_mutation: RasMutation
-    segmentation_sd_mm: float
+    contour_sd_mm: float
     hindrances: tuple[str, ...] = ()
     seed: int = 0
 
@@ -86,7 +88,7 @@ def measure_lesion(
     return LesionResult(
         lesion_id=lesion.lesion_id,
         tumor_volume_ml=tumor.volume_ml,
-        ablation_volume_ml=target.zone.volume_ml,
+        ablation_volume_ml=target.zone.volume_ml * share_of_zones_near(target.ablated, moved),
         tumor_pre=tumor,
         tumor_post=moved,
         margin=margin,
@@ -131,7 +133,7 @@ def _bounds(
         sd_mm=error.sd_mm,
         correlation_length_mm=error.correlation_length_mm,
         sampling_error_mm=sampling_error_p95_mm(thickest_mm),
-        segmentation_sd_mm=rule.segmentation_sd_mm,
+        segmentation_sd_mm=rule.contour_sd_mm * sqrt(2.0),  # two contours, the tumor's and the zone's
         seed=rule.seed,
         constrained=constrained,
     )

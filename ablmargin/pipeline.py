@@ -36,8 +36,8 @@ class Settings:
     Parameters
     ----------
     registration : RegistrationSettings
-    segmentation_sd_mm : float
-        Standard deviation of drawn contours, per component. Readers differ by about 17 % of a tumor's volume
+    contour_sd_mm : float
+        Standard deviation of one drawn contour, per component; tumor and zone have one each. Readers differ by about 17 % of a tumor's volume
         (Moltz 2011, Joskowicz 2019); at a diameter of 20 mm that is half a millimeter of radius.
     registration_sd_mm : float, optional
         For masks that come registered: the standard deviation of that registration's error at the tumor, per
@@ -47,7 +47,7 @@ class Settings:
     """
 
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
-    segmentation_sd_mm: float = 0.5
+    contour_sd_mm: float = 0.5
     registration_sd_mm: float | None = None
     seed: int = 0
 
@@ -79,7 +79,7 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
         target = Target.of(case.ablated, case.post.liver)
         rule = Rule(
             ras_mutation=case.ras_mutation,
-            segmentation_sd_mm=settings.segmentation_sd_mm,
+            contour_sd_mm=settings.contour_sd_mm,
             hindrances=_hindrances(case, quality),
             seed=settings.seed,
         )
@@ -170,7 +170,7 @@ def measure_masks(
     masks = [*(lesion.tumor for lesion in lesions), *zones]
     rule = Rule(
         ras_mutation=ras_mutation,
-        segmentation_sd_mm=settings.segmentation_sd_mm,
+        contour_sd_mm=settings.contour_sd_mm,
         hindrances=(*_unreviewed(masks), *_coarse([max(mask.geometry.spacing_mm) for mask in masks])),
         seed=settings.seed,
     )

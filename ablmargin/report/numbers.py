@@ -184,7 +184,11 @@ def _around(lesion: LesionResult) -> Iterator[Number]:
 def _volumes(lesion: LesionResult) -> Iterator[Number]:
     coverage = lesion.coverage
     yield Number(name="Tumor", value=milliliters(lesion.tumor_volume_ml), meaning="As outlined before ablation.")
-    yield Number(name="Ablation zone", value=milliliters(lesion.ablation_volume_ml), meaning="All zones together.")
+    yield Number(
+        name="Ablation zone",
+        value=milliliters(lesion.ablation_volume_ml),
+        meaning="Zones that come within 10 mm of this tumor.",
+    )
     yield Number(
         name="Unablated tumor", value=milliliters(coverage.residual_tumor_ml), meaning="Tumor outside the zone."
     )

@@ -104,7 +104,7 @@ def measured_case(
         ras_mutation=ras_mutation,
     )
     target = Target.of(case.ablated, livers[1])
-    rule = Rule(ras_mutation=ras_mutation, segmentation_sd_mm=0.5, hindrances=hindrances)
+    rule = Rule(ras_mutation=ras_mutation, contour_sd_mm=0.5, hindrances=hindrances)
     error = LocalError(sd_mm=0.61, correlation_length_mm=30.0)
     results = tuple(
         measure_lesion(
@@ -126,7 +126,7 @@ def measured_case(
             ),
         ),
         provenance=Provenance(
-            settings={"seed": 0, "registration": {"seed": 0, "threads": 2}, "segmentation_sd_mm": 0.5},
+            settings={"seed": 0, "registration": {"seed": 0, "threads": 2}, "contour_sd_mm": 0.5},
             software={"ablmargin": "0.1.0", "python": "3.12.1", "numpy": "2.1.0"},
             started="2026-01-10T10:00:00+00:00",
             finished="2026-01-10T10:00:41+00:00",
