@@ -11,7 +11,7 @@ from typing import TypeVar
 from ablmargin.case import Case, Exam, Lesion, RasMutation
 from ablmargin.errors import Caution, Fault, InputError
 from ablmargin.geometry import Geometry
-from ablmargin.loading import check_pair, check_target, load_image, load_mask
+from ablmargin.loading import check_pair, check_target, load_image, load_mask, path_and_label
 from ablmargin.volume import LabelMask, Structure
 
 Loaded = TypeVar("Loaded")
@@ -31,6 +31,11 @@ class CaseRequest:
     ablations: tuple[str, ...] = ()
     ras_mutation: RasMutation = RasMutation.UNKNOWN
     case_id: str = "case"
+
+    @property
+    def masks(self) -> tuple[str, ...]:
+        """All mask texts of the request."""
+        return (*_one(self.liver_pre), *_one(self.liver_post), *self.tumors, *self.ablations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -102,6 +107,11 @@ def open_masks(*, tumors: Sequence[str], ablations: Sequence[str], liver: str | 
     zones = (first_zone, *more_zones)
     lesions = _lesions(tumor_masks)
     return OpenedMasks(lesions=lesions, zones=zones, liver=next(iter(livers), None), cautions=tuple(cautions))
+
+
+def mask_path(text: str) -> Path:
+    """The file of a mask text, ``path`` or ``path#label``."""
+    return path_and_label(text)[0]
 
 
 def _masks(

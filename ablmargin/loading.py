@@ -79,7 +79,7 @@ def load_mask(
     InputError
         See :func:`ablmargin.imagefile.load_mask_file`; MASK_FORMAT for other formats.
     """
-    path, label = _path_and_label(text)
+    path, label = path_and_label(text)
     name = f"{source_name} {text}".strip()
     if not path.exists():
         raise UsageError(f"{name} doesn't exist")
@@ -196,7 +196,7 @@ def _skipped_cautions(discovery: Discovery) -> list[Caution]:
     return [Caution(code="FILES_SKIPPED", message=f"files that aren't CT slices were left out: {shown}{more}")]
 
 
-def _path_and_label(text: str) -> tuple[Path, str | None]:
+def path_and_label(text: str) -> tuple[Path, str | None]:
     """Split at the last hash, unless a file has the whole text as its name."""
     path, sign, label = text.rpartition("#")
     if not sign or Path(text).exists():

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import isfinite, sqrt
 
 from ablmargin.case import Lesion, RasMutation
-from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, Judgement, Measured, judge
-from ablmargin.geometry import PointTransform
+from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, THRESHOLDS_MM, Measured, judge
+from ablmargin.geometry import Geometry, PointTransform
 from ablmargin.metrics.capsule import Capsule, measure_capsule
 from ablmargin.metrics.coverage import measure_coverage
 from ablmargin.metrics.distance import voxelize
@@ -20,19 +20,25 @@ from ablmargin.registration.local_error import LocalError
 from ablmargin.result import LesionResult
 from ablmargin.volume import LabelMask, Structure
 
+NOT_SEEN = "Part of the tumor lies outside of the exam after ablation, where nobody knows what was ablated."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Target:
-    """What every tumor of a case is measured against: the union of the zones, and the liver around it."""
+    """What every tumor of a case is measured against: the union of the zones, and the liver around it.
+
+    ``imaged`` is the grid of the exam after ablation, where there is one: what lies outside of it wasn't seen.
+    """
 
     ablated: LabelMask
     zone: Surface
     liver: LabelMask | None
+    imaged: Geometry | None
 
     @classmethod
-    def of(cls, ablated: LabelMask, liver: LabelMask | None) -> Target:
+    def of(cls, ablated: LabelMask, liver: LabelMask | None, *, imaged: Geometry | None = None) -> Target:
         """Make the zone's surface once for all lesions."""
-        return cls(ablated=ablated, zone=surface_of(ablated), liver=liver)
+        return cls(ablated=ablated, zone=surface_of(ablated), liver=liver, imaged=imaged)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +82,12 @@ def measure_lesion(
     """
     moved = _moved(tumor, post_from_pre, target)
     margin = measure_margin(moved, target.zone, liver=target.liver)
-    capsule = (
-        None if target.liver is None else measure_capsule(margin, required_mm=REQUIRED_MARGIN_MM[rule.ras_mutation])
-    )
-    constrained = _is_constrained(margin, capsule)
-    bounds = (
-        None
-        if error is None or not isfinite(error.sd_mm)
-        else _bounds(lesion, margin, target, error, rule, constrained=constrained)
-    )
+    capsules = {threshold: _capsule(margin, target, threshold) for threshold in THRESHOLDS_MM}
+    constrained = {threshold: _is_constrained(margin, capsule) for threshold, capsule in capsules.items()}
+    bounds = {kind: _bounds(lesion, margin, target, error, rule, constrained=kind) for kind in {*constrained.values()}}
+    measured = {threshold: _measured(margin, bounds[kind], constrained=kind) for threshold, kind in constrained.items()}
+    required = REQUIRED_MARGIN_MM[rule.ras_mutation]
+    seen = target.imaged is None or bool(target.imaged.contains(moved.vertices_mm).all())
     return LesionResult(
         lesion_id=lesion.lesion_id,
         tumor_volume_ml=tumor.volume_ml,
@@ -92,12 +95,14 @@ def measure_lesion(
         tumor_pre=tumor,
         tumor_post=moved,
         margin=margin,
-        raw_minimum_mm=_raw_minimum_mm(lesion, moved, target, in_place=post_from_pre is None),
+        raw_minimum_mm=_raw_minimum_mm(lesion, moved, target, in_place=post_from_pre is None) if seen else None,
         rigid_minimum_mm=_rigid_minimum_mm(tumor, rigid_post_from_pre, target),
-        bounds=bounds,
-        capsule=capsule,
+        bounds=bounds[constrained[required]],
+        capsule=capsules[required],
         coverage=measure_coverage(moved, target.zone, liver=target.liver),
-        judgement=_judgement(margin, bounds, rule, constrained=constrained),
+        judgement=judge(
+            measured, rule.ras_mutation, hindrances=rule.hindrances if seen else (*rule.hindrances, NOT_SEEN)
+        ),
     )
 
 
@@ -119,31 +124,37 @@ def _raw_minimum_mm(lesion: Lesion, moved: Surface, target: Target, *, in_place:
     return None if tumor.is_empty else raw_minimum_mm(tumor, target.ablated)
 
 
+def _capsule(margin: MarginResult, target: Target, required_mm: float) -> Capsule | None:
+    return None if target.liver is None else measure_capsule(margin, required_mm=required_mm)
+
+
 def _is_constrained(margin: MarginResult, capsule: Capsule | None) -> bool:
-    return capsule is not None and capsule.subcapsular and margin.constrained_minimum_mm is not None
+    return capsule is not None and capsule.subcapsular and margin.constrained_mm is not None
 
 
 def _bounds(
-    lesion: Lesion, margin: MarginResult, target: Target, error: LocalError, rule: Rule, *, constrained: bool
-) -> MarginBounds:
-    thickest_mm = max(*lesion.tumor.geometry.spacing_mm, *target.ablated.geometry.spacing_mm)
+    lesion: Lesion, margin: MarginResult, target: Target, error: LocalError | None, rule: Rule, *, constrained: bool
+) -> MarginBounds | None:
+    if error is None or not isfinite(error.sd_mm):
+        return None
+    coarsest_mm = max(lesion.tumor.coarsest_spacing_mm, target.ablated.coarsest_spacing_mm)
     return bound_margin(
         margin,
         target.zone,
         sd_mm=error.sd_mm,
         correlation_length_mm=error.correlation_length_mm,
-        sampling_error_mm=sampling_error_p95_mm(thickest_mm),
+        sampling_error_mm=sampling_error_p95_mm(coarsest_mm),
         segmentation_sd_mm=rule.contour_sd_mm * sqrt(2.0),  # two contours, the tumor's and the zone's
         seed=rule.seed,
         constrained=constrained,
     )
 
 
-def _judgement(margin: MarginResult, bounds: MarginBounds | None, rule: Rule, *, constrained: bool) -> Judgement:
-    constrained_mm = margin.constrained_minimum_mm if constrained else None
-    measured = Measured(
-        minimum_mm=margin.minimum_mm if constrained_mm is None else constrained_mm,
+def _measured(margin: MarginResult, bounds: MarginBounds | None, *, constrained: bool) -> Measured:
+    minimum_mm = margin.constrained_minimum_mm if constrained else margin.minimum_mm
+    assert minimum_mm is not None
+    return Measured(
+        minimum_mm=minimum_mm,
         lower_mm=None if bounds is None else bounds.lower_mm,
         upper_mm=None if bounds is None else bounds.upper_mm,
     )
-    return judge(measured, rule.ras_mutation, hindrances=rule.hindrances)

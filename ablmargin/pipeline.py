@@ -13,6 +13,7 @@ from ablmargin.case import Case, Lesion, RasMutation
 from ablmargin.clinical.criteria import COARSE_SLICES_MM
 from ablmargin.errors import Caution, Fault, GeometryMismatchError, InputError
 from ablmargin.measurement import Rule, Target, measure_lesion
+from ablmargin.metrics.livers import liver_seen_in_either
 from ablmargin.metrics.surface import surface_of
 from ablmargin.progress import Progress, Stopwatch, silent
 from ablmargin.registration.local_error import LocalError
@@ -24,6 +25,9 @@ from ablmargin.volume import LabelMask, Structure
 
 PACKAGES = ("ablmargin", "numpy", "scipy", "scikit-image", "SimpleITK", "pydicom", "vtk")
 """Whose versions can change a number."""
+
+NOTABLE_LIVER_ML = 1.0
+"""Liver that one exam's outline leaves out and that is worth a word."""
 
 ASSESSED_VOXEL_STEP = 997
 """Every how many voxels of the liver the registration is assessed where no tumor is given. Prime, so as not to follow rows."""
@@ -76,7 +80,8 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
         progress("measuring margins", 0.0)
         tumors = [surface_of(lesion.tumor) for lesion in case.lesions]
         quality = worst_of([alignment.assess(tumor.vertices_mm) for tumor in tumors])
-        target = Target.of(case.ablated, case.post.liver)
+        liver, cautions = _mended_liver(case, alignment)
+        target = Target.of(case.ablated, liver, imaged=case.post.volume.geometry)
         rule = Rule(
             ras_mutation=case.ras_mutation,
             contour_sd_mm=settings.contour_sd_mm,
@@ -106,6 +111,7 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
         case=case,
         alignment=alignment,
         quality=quality,
+        cautions=cautions,
         timings_s=watch.timings_s,
     )
 
@@ -118,7 +124,7 @@ def align(case: Case, settings: Settings, *, progress: Progress = silent) -> Cas
         alignment = register_case(case, settings, progress=progress)
         liver = case.pre.liver
         assert liver is not None, "register_case refuses exams without a liver"
-        quality = alignment.assess(liver.voxel_centers_mm()[::ASSESSED_VOXEL_STEP])
+        quality = alignment.assess(liver.voxel_centers_mm(step=ASSESSED_VOXEL_STEP))
     return CaseResult(
         case_id=case.case_id,
         ras_mutation=case.ras_mutation,
@@ -171,7 +177,7 @@ def measure_masks(
     rule = Rule(
         ras_mutation=ras_mutation,
         contour_sd_mm=settings.contour_sd_mm,
-        hindrances=(*_unreviewed(masks), *_coarse([max(mask.geometry.spacing_mm) for mask in masks])),
+        hindrances=(*_unreviewed(masks), *_coarse([mask.coarsest_spacing_mm for mask in masks])),
         seed=settings.seed,
     )
     with watch("measure"):
@@ -236,9 +242,26 @@ def _liver_around(targets: Iterable[LabelMask], liver: LabelMask | None, exam: s
     return liver.union(*targets)
 
 
+def _mended_liver(case: Case, alignment: Alignment) -> tuple[LabelMask, tuple[Caution, ...]]:
+    """The liver after ablation with what its mask leaves out around the zone, and a word about that."""
+    before, after = case.pre.liver, case.post.liver
+    assert before is not None
+    assert after is not None
+    mended = liver_seen_in_either(after, before, alignment.pre_from_post, near=case.ablated)
+    added_ml = mended.volume_ml - after.volume_ml
+    if added_ml < NOTABLE_LIVER_ML:
+        return mended, ()
+    message = (
+        f"the liver outlined after ablation leaves out {added_ml:.0f} ml near the ablation zone that the exam before "
+        "shows as liver; they were counted as liver"
+    )
+    return mended, (Caution(code="LIVER_INCOMPLETE", message=message),)
+
+
 def _hindrances(case: Case, quality: RegistrationQuality) -> tuple[str, ...]:
     masks = [*(lesion.tumor for lesion in case.lesions), *case.zones]
     slices_mm = [max(exam.volume.geometry.spacing_mm) for exam in (case.pre, case.post)]
+    slices_mm += [mask.coarsest_spacing_mm for mask in masks]
     slices_mm += [exam.record.slice_thickness_mm or 0.0 for exam in (case.pre, case.post)]
     found = [*_unreviewed(masks), *_coarse(slices_mm)]
     if quality.quality == "failed":

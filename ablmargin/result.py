@@ -51,8 +51,13 @@ class LesionResult:
         return self.capsule is not None and self.capsule.subcapsular
 
     @property
+    def judges_constrained(self) -> bool:
+        """Whether the verdict is about the capsule-constrained margin: for a subcapsular tumor, where there is one."""
+        return self.is_subcapsular and self.margin.constrained_mm is not None
+
+    @property
     def judged_margins_mm(self) -> FloatArray:
-        """The margins that the verdict is about, shape (n,): capsule-constrained for a subcapsular tumor."""
+        """The margins that the verdict is about, shape (n,)."""
         constrained = self.margin.constrained_mm
         return constrained if self.is_subcapsular and constrained is not None else self.margin.margin_mm
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablmargin.errors import EmptyMaskError, Fault
-from ablmargin.geometry import BoolArray, FloatArray, Geometry
+from ablmargin.geometry import BoolArray, FloatArray, Geometry, Triple
 
 
 class Structure(StrEnum):
@@ -34,6 +34,8 @@ class MaskOrigin:
     name: str = ""
     """The file or option, as the user named it; only for messages."""
     sha256: str | None = None
+    drawn_spacing_mm: Triple | None = None
+    """Spacing of the grid that it was drawn on, where it was brought onto another: what it can't show, no finer grid adds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,6 +91,11 @@ class LabelMask:
         return float(np.count_nonzero(self.voxels)) * self.geometry.voxel_volume_ml
 
     @property
+    def coarsest_spacing_mm(self) -> float:
+        """The largest voxel spacing of its grid, or of the one that it was drawn on."""
+        return max(*self.geometry.spacing_mm, *(self.origin.drawn_spacing_mm or ()))
+
+    @property
     def is_empty(self) -> bool:
         return not self.voxels.any()
 
@@ -116,9 +123,10 @@ class LabelMask:
             for face in (self.voxels.take(0, axis=axis), self.voxels.take(-1, axis=axis))
         )
 
-    def voxel_centers_mm(self) -> FloatArray:
-        """Centers of the mask's voxels, shape (n, 3), LPS mm."""
-        return self.geometry.points_at(np.argwhere(self.voxels))
+    def voxel_centers_mm(self, *, step: int = 1) -> FloatArray:
+        """Centers of the mask's voxels, or of every ``step``-th, shape (n, 3), LPS mm."""
+        flat = np.flatnonzero(self.voxels)[::step]
+        return self.geometry.points_at(np.stack(np.unravel_index(flat, self.geometry.shape), axis=-1))
 
     def union(self, *others: LabelMask) -> LabelMask:
         """This mask with the voxels of others on the same grid added."""
@@ -127,7 +135,10 @@ class LabelMask:
             if not self.geometry.same_grid_as(other.geometry):
                 raise ValueError("masks can only be joined on the same grid")
             voxels |= other.voxels
-        return replace(self, voxels=voxels)
+        voxels.setflags(write=False)  # so that it needn't be copied once more
+        coarsest = max((self, *others), key=lambda mask: mask.coarsest_spacing_mm)
+        drawn = coarsest.origin.drawn_spacing_mm or coarsest.geometry.spacing_mm
+        return replace(self, voxels=voxels, origin=replace(self.origin, drawn_spacing_mm=drawn))
 
     def require_not_empty(self) -> None:
         """Raise EmptyMaskError if no voxel is set."""

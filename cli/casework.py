@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ablmargin.clinical.criteria import Verdict
 from ablmargin.errors import UsageError
-from ablmargin.intake import CaseRequest, open_case
+from ablmargin.intake import CaseRequest, mask_path, open_case
 from ablmargin.pipeline import Settings
 from ablmargin.progress import Progress, Stopwatch
 from ablmargin.report.casefolder import write_case_folder
@@ -40,7 +40,8 @@ class Output:
         Raises
         ------
         UsageError
-            If it lies inside an input folder, is a file, or holds something and ``overwrite`` isn't set.
+            If it lies inside an input folder, holds an input, is a file, or holds something that isn't a finished case
+            to be replaced.
         """
         out = self.folder
         if out is None:
@@ -48,17 +49,23 @@ class Output:
         for source in inputs:
             if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
                 raise UsageError(f"--out {out} lies inside the input folder {source}, where nothing is ever written")
+            if source.resolve().is_relative_to(out.resolve()):
+                raise UsageError(f"--out {out} holds the input {source}; name a folder of its own")
         if out.exists() and not out.is_dir():
             raise UsageError(f"--out {out} is a file, not a folder")
-        if out.is_dir() and any(out.iterdir()) and not self.overwrite:
+        if not out.is_dir() or not any(out.iterdir()):
+            return
+        if not self.overwrite:
             raise UsageError(
                 f"--out {out} isn't empty; name another folder, or --overwrite keeps the old one beside it"
             )
+        if not (out / "result.json").is_file():
+            raise UsageError(f"--out {out} isn't empty and no finished case; --overwrite only replaces finished cases")
 
 
 def run_case(request: CaseRequest, step: Step, settings: Settings, output: Output) -> tuple[CaseResult, int]:
     """Open a case, run one step of the pipeline on it and hand the result out."""
-    output.require_writable([request.pre, request.post])
+    output.require_writable([request.pre, request.post, *(mask_path(text) for text in request.masks)])
     watch = Stopwatch()
     with progress_bars() as progress:
         progress("loading", 0.0)
@@ -71,15 +78,20 @@ def run_case(request: CaseRequest, step: Step, settings: Settings, output: Outpu
             cautions=(*opened.cautions, *result.cautions),
             timings_s={**watch.timings_s, **result.timings_s},
         )
-        return result, hand_out(result, output, progress)
+        write(result, output, progress)
+    return result, tell(result, output)
 
 
-def hand_out(result: CaseResult, output: Output, progress: Progress) -> int:
-    """Write the case folder, print what was asked for and return the exit code."""
+def write(result: CaseResult, output: Output, progress: Progress) -> None:
+    """Write the case folder, if one was asked for."""
     if output.folder is not None:
         progress("writing the report", 0.0)
         write_case_folder(result, output.folder, overwrite=output.overwrite, command=sys.argv)
         progress("writing the report", 1.0)
+
+
+def tell(result: CaseResult, output: Output) -> int:
+    """Print what was asked for and return the exit code. Only after the progress bars are gone."""
     if output.as_json:
         sys.stdout.write(json.dumps(result_record(result), indent=2) + "\n")
     else:

@@ -38,16 +38,17 @@ def margin(
     config: options.Config = None,  # noqa: ARG001 - read before the others, as their defaults
 ) -> int:
     """Measure and judge the margin between masks that were registered before."""
-    from ablmargin.intake import open_masks
+    from ablmargin.intake import mask_path, open_masks
     from ablmargin.pipeline import Settings, measure_masks
 
-    from .casework import Output, hand_out
+    from .casework import Output, tell, write
     from .terminal import progress_bars
 
     if not tumors or not ablations:
         raise UsageError("give the tumor with --tumor MASK and the ablation zone with --ablation MASK")
     output = Output(folder=out, overwrite=overwrite, as_json=as_json, gate=gate)
-    output.require_writable([])
+    texts = [*tumors, *ablations, *([] if liver is None else [liver])]
+    output.require_writable([mask_path(text) for text in texts])
     with progress_bars() as progress:
         masks = open_masks(tumors=tumors, ablations=ablations, liver=liver)
         result = measure_masks(
@@ -59,4 +60,5 @@ def margin(
             case_id=options.plain_case_id(case_id),
             cautions=masks.cautions,
         )
-        return hand_out(result, output, progress)
+        write(result, output, progress)
+    return tell(result, output)

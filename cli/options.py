@@ -92,13 +92,13 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
         options = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"--config {path}: {error}") from error
-    known = {parameter.name for parameter in context.command.params}
-    names = {option.removeprefix("--").replace("-", "_"): option for option in options}
-    aliases = {"tumor": "tumors", "ablation": "ablations"}
-    defaults = {aliases.get(name, name): options[option] for name, option in names.items()}
-    unknown = sorted(names[name] for name in names if aliases.get(name, name) not in known)
+    known = {
+        option.removeprefix("--"): parameter.name for parameter in context.command.params for option in parameter.opts
+    }
+    unknown = sorted(set(options) - set(known))
     if unknown:
         raise UsageError(f"--config {path}: the command has no option {', '.join(unknown)}")
+    defaults = {known[option]: value for option, value in options.items()}
     context.default_map = {**(context.default_map or {}), **defaults}
     return path
 

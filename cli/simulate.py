@@ -26,7 +26,7 @@ def simulate(
         str | None, typer.Option("--series", help="Which series, where --image holds several.", metavar="SERIES")
     ] = None,
     margin_mm: Annotated[
-        float, typer.Option("--margin", help="About the minimum margin to make, mm (with --image).")
+        float, typer.Option("--margin", help="About the minimum margin to make, mm (with --image).", min=-10, max=15)
     ] = 3.0,
     seed: Annotated[int, typer.Option("--seed", help="Another seed, another anatomy and motion.", min=0)] = 1,
     config: options.Config = None,  # noqa: ARG001 - read before the others, as their defaults

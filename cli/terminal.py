@@ -30,7 +30,7 @@ def progress_bars() -> Iterator[Listener]:
         yield silent
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bars:
+    with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as bars:
         tasks: dict[str, TaskID] = {}
 
         def listen(step: str, share: float) -> None:
@@ -92,8 +92,9 @@ def _lesion_lines(lesion: LesionResult) -> list[str]:
     bounds = lesion.bounds
     between = "no bounds" if bounds is None else f"95 % bounds {bounds.lower_mm:.1f} and {bounds.upper_mm:.1f} mm"
     judgement = lesion.judgement
+    within = " within the liver" if lesion.judges_constrained else ""
     return [
         f"  lesion {lesion.lesion_id}: {judgement.verdict}; {judgement.required_margin_mm:.0f} mm required",
-        f"    minimum margin {lesion.judged_minimum_mm:.1f} mm ({between}), thinnest {lesion.direction_at(lesion.judged_index)}",
+        f"    minimum margin{within} {lesion.judged_minimum_mm:.1f} mm ({between}), thinnest {lesion.direction_at(lesion.judged_index)}",
         *(f"    {reason}" for reason in judgement.reasons),
     ]

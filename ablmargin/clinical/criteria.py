@@ -83,13 +83,16 @@ class Judgement:
     by_threshold: Mapping[float, Verdict]
 
 
-def judge(measured: Measured, ras_mutation: RasMutation, *, hindrances: Sequence[str] = ()) -> Judgement:
-    """Compare a minimum margin with what the patient's RAS status requires.
+def judge(
+    measured: Mapping[float, Measured], ras_mutation: RasMutation, *, hindrances: Sequence[str] = ()
+) -> Judgement:
+    """Compare a minimum margin with what the patient's RAS status requires, and with the other threshold.
 
     Parameters
     ----------
-    measured : Measured
-        The minimum that the rule is applied to (capsule-constrained for a subcapsular tumor).
+    measured : mapping of threshold to Measured
+        For each of :data:`THRESHOLDS_MM` the minimum that it is compared with: which tissue can be asked for below the
+        capsule depends on how much is required.
     ras_mutation : RasMutation
     hindrances : sequence of str
         Reasons, as sentences, why these images or masks can't carry a verdict; any of them makes it indeterminate.
@@ -101,10 +104,11 @@ def judge(measured: Measured, ras_mutation: RasMutation, *, hindrances: Sequence
 
     Examples
     --------
-    >>> judgement = judge(Measured(minimum_mm=7.1, lower_mm=5.6, upper_mm=9.0), RasMutation.WILD_TYPE)
+    >>> measured = dict.fromkeys(THRESHOLDS_MM, Measured(minimum_mm=7.1, lower_mm=5.6, upper_mm=9.0))
+    >>> judgement = judge(measured, RasMutation.WILD_TYPE)
     >>> judgement.verdict.value, judgement.reasons[0]
     ('adequate', 'The lower 95 % bound of the margin, 5.6 mm, reaches the required 5 mm.')
-    >>> judge(Measured(minimum_mm=7.1, lower_mm=5.6, upper_mm=9.0), RasMutation.UNKNOWN).verdict.value
+    >>> judge(measured, RasMutation.UNKNOWN).verdict.value
     'inadequate'
 
     References
@@ -112,20 +116,16 @@ def judge(measured: Measured, ras_mutation: RasMutation, *, hindrances: Sequence
     See :data:`EVIDENCE`.
     """
     required = REQUIRED_MARGIN_MM[ras_mutation]
-    verdict, reason = _compare(measured, required)
-    if hindrances:
-        verdict, reasons = Verdict.INDETERMINATE, (*hindrances, reason)
-    else:
-        reasons = (reason,)
+    by_threshold = {
+        threshold: Verdict.INDETERMINATE if hindrances else _compare(measured[threshold], threshold)[0]
+        for threshold in THRESHOLDS_MM
+    }
     return Judgement(
         required_margin_mm=required,
-        point_verdict=Verdict.ADEQUATE if measured.minimum_mm >= required else Verdict.INADEQUATE,
-        verdict=verdict,
-        reasons=reasons,
-        by_threshold={
-            threshold: Verdict.INDETERMINATE if hindrances else _compare(measured, threshold)[0]
-            for threshold in THRESHOLDS_MM
-        },
+        point_verdict=Verdict.ADEQUATE if measured[required].minimum_mm >= required else Verdict.INADEQUATE,
+        verdict=by_threshold[required],
+        reasons=(*hindrances, _compare(measured[required], required)[1]),
+        by_threshold=by_threshold,
     )
 
 

@@ -64,7 +64,8 @@ def run_ensemble(pair: PyramidPair, both: TwoWay, *, seed: int, threads: int) ->
     """The alignment under other choices, each a map post_from_pre.
 
     Forward and backward each evenly and with the liver's blocks weighted at random (a Bayesian bootstrap), a second
-    such forward run, and a stiffer one. The two even runs are those at hand.
+    such forward run, and a stiffer one. The two even runs are those at hand; where the forward one is the alignment
+    itself, it has nothing to tell.
     """
     jobs: list[Callable[[], SplineTransform]] = [
         partial(pair.backward, weights=block_weights(seed, 0)),
@@ -75,7 +76,7 @@ def run_ensemble(pair: PyramidPair, both: TwoWay, *, seed: int, threads: int) ->
     with ThreadPoolExecutor(max_workers=threads) as pool:
         backward, *forward = pool.map(lambda job: job(), jobs)
     return (
-        both.forward,
+        *((both.forward,) if both.invertible else ()),
         *forward,
         InverseTransform(forward=both.backward),
         InverseTransform(forward=backward),

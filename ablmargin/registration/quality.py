@@ -68,7 +68,13 @@ def worst_of(qualities: Sequence[RegistrationQuality]) -> RegistrationQuality:
 
 
 def grade(
-    *, livers: LiverAgreement, textures: TextureAgreement, phases_match: bool, sd_mm: float | None, volume_change: float
+    *,
+    livers: LiverAgreement,
+    textures: TextureAgreement,
+    phases_match: bool,
+    both_ways: bool,
+    sd_mm: float | None,
+    volume_change: float,
 ) -> Grading:
     """The worst grade that any finding asks for, and all findings as sentences.
 
@@ -86,7 +92,7 @@ def grade(
     unquantified = [
         *_liver_findings(livers),
         *_texture_findings(textures, phases_match=phases_match),
-        *_volume_findings(volume_change),
+        *_map_findings(volume_change, both_ways=both_ways),
     ]
     findings = [*unquantified, *_error_findings(sd_mm, FAILED_SD_MM if phases_match else DOUBTFUL_SD_MM)]
     return Grading(
@@ -125,6 +131,8 @@ def _error_findings(sd_mm: float | None, failed_sd_mm: float) -> Iterator[tuple[
         yield level, f"The tumor's place after alignment is uncertain by {sd_mm:.1f} mm (sd by component)."
 
 
-def _volume_findings(volume_change: float) -> Iterator[tuple[Grade, str]]:
+def _map_findings(volume_change: float, *, both_ways: bool) -> Iterator[tuple[Grade, str]]:
+    if not both_ways:
+        yield "doubtful", "The alignment from post to pre folds near the liver, so only the opposite one was used."
     if abs(volume_change) > LARGEST_VOLUME_CHANGE:
         yield "doubtful", f"The alignment changes the tumor's volume by {volume_change:+.0%}."

@@ -23,11 +23,6 @@ from ablmargin.volume import LabelMask, Volume
 TUMOR_RIM_MM = 2.0
 ZONE_RIM_MM = 3.0
 
-_METHODS = {
-    True: "free-form deformation on liver surface and signed texture, Gauss-Newton, mean of both directions",
-    False: "free-form deformation on liver surface and sign-free texture, Gauss-Newton, mean of both directions",
-}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationSettings:
@@ -69,6 +64,8 @@ class Alignment:
     method : str
     phases_match : bool
         Whether both CTs show vessels alike. If not, brightness was compared regardless of its sign.
+    both_ways : bool
+        Whether the run in either direction could be used. If not, ``post_from_pre`` is the forward run alone.
     textures, livers
         How well the exams agree under ``post_from_pre``.
     """
@@ -80,6 +77,7 @@ class Alignment:
     members: tuple[PointTransform, ...]
     method: str
     phases_match: bool
+    both_ways: bool
     textures: TextureAgreement
     livers: LiverAgreement
 
@@ -98,6 +96,7 @@ class Alignment:
             livers=self.livers,
             textures=self.textures,
             phases_match=self.phases_match,
+            both_ways=self.both_ways,
             sd_mm=sd_mm,
             volume_change=change,
         )
@@ -180,8 +179,15 @@ def _align(pre: PreparedExam, post: PreparedExam, settings: RegistrationSettings
         forward=both.forward,
         pre_from_post=both.backward,
         members=members,
-        method=_METHODS[phases_match],
+        method=_method(phases_match=phases_match, both_ways=both.invertible),
+        both_ways=both.invertible,
         phases_match=phases_match,
         textures=compare_textures(pre, post, both.post_from_pre),
         livers=compare_livers(pre, post, both.post_from_pre),
     )
+
+
+def _method(*, phases_match: bool, both_ways: bool) -> str:
+    texture = "signed" if phases_match else "sign-free"
+    runs = "mean of both directions" if both_ways else "pre to post only"
+    return f"free-form deformation on liver surface and {texture} texture, Gauss-Newton, {runs}"

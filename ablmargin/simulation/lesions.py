@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from ablmargin.errors import UsageError
 from ablmargin.geometry import FloatArray, triple
 from ablmargin.simulation.ct import GAS_HU, blend
 from ablmargin.simulation.fields import Points, Values, inside_share, sphere_directions
@@ -68,7 +69,7 @@ def place_tumor(
 
     Raises
     ------
-    ValueError
+    UsageError
         If the liver has no such place.
     """
     shape = tumor_shape(rng, plan.tumor_radius_mm)
@@ -80,7 +81,7 @@ def place_tumor(
         tumor = _below_capsule(shape.moved_to(center), liver) if plan.subcapsular else shape.moved_to(center)
         if tumor is not None and allowed(np.array(tumor.center_mm)):
             return tumor
-    raise ValueError(f"the liver has no place for a tumor of radius {plan.tumor_radius_mm} mm and its ablation")
+    raise UsageError(f"the liver has no place for a tumor of radius {plan.tumor_radius_mm} mm and its ablation")
 
 
 def tumor_shape(rng: np.random.Generator, radius_mm: float) -> StarShape:

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablmargin.case import RasMutation
-from ablmargin.clinical.criteria import Measured, Verdict, judge, worst
+from ablmargin.clinical.criteria import THRESHOLDS_MM, Measured, Verdict, judge, worst
 from ablmargin.clinical.direction import direction_in_words
 
 
-def measured(minimum: float, lower: float | None, upper: float | None) -> Measured:
-    return Measured(minimum_mm=minimum, lower_mm=lower, upper_mm=upper)
+def measured(minimum: float, lower: float | None, upper: float | None) -> dict[float, Measured]:
+    return dict.fromkeys(THRESHOLDS_MM, Measured(minimum_mm=minimum, lower_mm=lower, upper_mm=upper))
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,14 @@ def test_a_hindrance_comes_first_and_makes_everything_indeterminate():
 def test_both_thresholds_are_judged_whatever_the_mutation():
     by_threshold = judge(measured(7.0, 6.0, 8.0), RasMutation.MUTANT).by_threshold
     assert by_threshold == {5.0: Verdict.ADEQUATE, 10.0: Verdict.INADEQUATE}
+
+
+@pytest.mark.parametrize("ras", list(RasMutation))
+def test_what_is_shown_for_a_threshold_does_not_depend_on_the_mutation(ras):
+    per_threshold = measured(2.0, 1.0, 3.0) | {10.0: Measured(minimum_mm=12.0, lower_mm=11.0, upper_mm=13.0)}
+    judgement = judge(per_threshold, ras)
+    assert judgement.by_threshold == {5.0: Verdict.INADEQUATE, 10.0: Verdict.ADEQUATE}
+    assert judgement.verdict is judgement.by_threshold[judgement.required_margin_mm]
 
 
 @given(lower=st.floats(-20, 40), width=st.floats(0, 20), wider=st.floats(0, 10), ras=st.sampled_from(RasMutation))

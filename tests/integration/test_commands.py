@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 
@@ -103,6 +106,24 @@ def test_out_inside_an_input_folder_is_refused(pair, capsys):
     assert "inside the input folder" in capsys.readouterr().err
 
 
+def test_out_that_holds_an_input_is_refused_even_with_overwrite(pair, capsys):
+    folder = pair.pre.parent
+    before = sorted(folder.rglob("*"))
+    assert main(["analyze", *options(pair), "--out", str(folder), "--overwrite"]) == 2
+    words = ["--tumor", str(pair.tumors[0]), "--ablation", str(pair.ablations[0])]
+    assert main(["margin", *words, "--out", str(folder / "masks"), "--overwrite"]) == 2
+    assert "holds the input" in capsys.readouterr().err
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_overwrite_only_replaces_finished_cases(pair, tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    words = ["--tumor", str(pair.tumors[0]), "--ablation", str(pair.ablations[0])]
+    assert main(["margin", *words, "--out", str(tmp_path), "--overwrite"]) == 2
+    assert "no finished case" in capsys.readouterr().err
+    assert (tmp_path / "thesis.txt").exists()
+
+
 def test_faults_of_all_masks_are_told_together(pair, tmp_path, capsys):
     empty = sitk.ReadImage(str(pair.liver_pre)) * 0
     sitk.WriteImage(empty, str(tmp_path / "empty.nii.gz"))
@@ -181,6 +202,10 @@ def test_config_gives_defaults_and_refuses_unknown_options(pair, tmp_path, capsy
     config.write_text(f'tumor = ["{pair.ablations[0]}"]\nablation = ["{pair.ablations[0]}"]\ncase-id = "from-config"\n')
     assert main(["margin", "--config", str(config), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["case_id"] == "from-config"
+    config.write_text("registration-sd = 0.5\njson = true\n")
+    words = ["--tumor", str(pair.ablations[0]), "--ablation", str(pair.ablations[0])]
+    assert main(["margin", *words, "--config", str(config)]) == 0
+    assert json.loads(capsys.readouterr().out)["lesions"][0]["mam_upper_mm"] is not None
     config.write_text("no-such-option = 1\n")
     assert main(["margin", "--config", str(config)]) == 2
     assert "no-such-option" in capsys.readouterr().err
@@ -205,3 +230,16 @@ def test_version_and_help(capsys):
 def test_a_wrong_scenario_names_the_right_ones(tmp_path, capsys):
     assert main(["simulate", "--scenario", "nonsense", "--out", str(tmp_path / "out")]) == 2
     assert "thin-margin" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_json_goes_to_standard_output_though_progress_is_drawn_on_a_terminal(pair):
+    import pty
+
+    terminal, standard_error = pty.openpty()
+    words = ["--tumor", str(pair.ablations[0]), "--ablation", str(pair.ablations[0]), "--json"]
+    command = [sys.executable, "-m", "ablmargin_cli.main", "margin", *words]
+    finished = subprocess.run(command, stdout=subprocess.PIPE, stderr=standard_error, check=True, timeout=120)
+    os.close(standard_error)
+    os.close(terminal)
+    assert json.loads(finished.stdout)["schema"] == "ablmargin.result/1"

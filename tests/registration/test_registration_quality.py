@@ -11,7 +11,14 @@ from ablmargin.registration.quality import Grading, RegistrationQuality, grade, 
 
 LIVERS = LiverAgreement(dice=0.97, hd95_mm=2.0, asd_mm=0.8, jacobian_min=0.8, folded_share=0.0)
 TEXTURES = TextureAgreement(correlation=0.8, correlation_near=0.8, vessel_level=2.5)
-FINE = {"livers": LIVERS, "textures": TEXTURES, "phases_match": True, "sd_mm": 0.5, "volume_change": 0.0}
+FINE = {
+    "livers": LIVERS,
+    "textures": TEXTURES,
+    "phases_match": True,
+    "both_ways": True,
+    "sd_mm": 0.5,
+    "volume_change": 0.0,
+}
 
 
 def test_nothing_to_complain_about():
@@ -38,6 +45,7 @@ def test_an_error_that_was_not_estimated_is_no_finding():
         ({"sd_mm": 3.1}, "failed", "uncertain by 3.1 mm"),
         ({"sd_mm": float("nan")}, "failed", "uncertain"),
         ({"sd_mm": 1.6, "phases_match": False}, "failed", "uncertain by 1.6 mm"),
+        ({"both_ways": False}, "doubtful", "folds near the liver"),
         ({"volume_change": 0.25}, "doubtful", "+25%"),
         ({"volume_change": -0.25}, "doubtful", "-25%"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from orientations import grid_around, rotation
 
 from ablmargin.errors import RegistrationError
+from ablmargin.geometry import Geometry
 from ablmargin.registration.transform import (
     InverseTransform,
     RigidTransform,
@@ -118,8 +121,38 @@ def test_the_vector_image_leads_from_each_voxel_to_its_target(orientation):
     np.testing.assert_allclose(start + field[2, 3, 1], spline.map_points(start), atol=1e-5)
 
 
+TURNED = RigidTransform(rotation=rotation(5, 8, -3), center_mm=(10, 20, -30), translation_mm=(100, -50, 200))
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("signs", [(1, 1, 1), (-1, 1, 1), (1, -1, -1), (-1, -1, -1)])
+def test_a_grid_along_the_splines_axes_asks_for_no_single_point(monkeypatch, order, signs):
+    """In any order and direction of its axes, inside of the spline's region and far outside."""
+    axes = tuple(tuple(row) for row in np.diag(signs)[list(order)].tolist())
+    for origin_mm in [(-20.0, -30.0, -40.0), (90.0, -70.0, 900.0)]:
+        grid = Geometry(shape=(5, 9, 13), spacing_mm=(7.0, 4.0, 3.0), origin_mm=origin_mm, directions=axes)
+        spline = wavy(rigid=TURNED)
+        points = grid.points_at(np.stack(np.indices(grid.shape), axis=-1))
+        arrived = spline.map_points(points.reshape(-1, 3)).reshape(points.shape)
+        with monkeypatch.context() as patch:
+            patch.setattr(SplineTransform, "map_points", None)
+            field = displacement_on(spline, grid)
+        np.testing.assert_allclose(field, arrived - points, atol=2e-4)  # single precision, at displacements of 300 mm
+
+
+@pytest.mark.parametrize("tilt_degrees", [0.001, 20.0])
+def test_a_grid_that_is_turned_ever_so_little_is_mapped_as_it_lies(tilt_degrees):
+    axes = tuple(tuple(row) for row in (np.eye(3)[::-1] @ rotation(0, tilt_degrees, 0).T).tolist())
+    grid = Geometry(shape=(5, 4, 200), spacing_mm=(7.0, 4.0, 3.0), origin_mm=(-300.0, 0.0, 0.0), directions=axes)
+    points = grid.points_at([(4, 3, 0), (4, 3, 199)])
+    field = displacement_on(wavy(20.0, rigid=TURNED), grid)
+    np.testing.assert_allclose(
+        points + field[4, 3, [0, 199]], wavy(20.0, rigid=TURNED).map_points(points), atol=2e-4
+    )
+
+
 def test_a_vector_image_needs_more_than_one_chunk(monkeypatch):
-    grid = grid_around((0, 0, 0), shape=(4, 5, 6))
+    grid = grid_around((0, 0, 0), shape=(4, 5, 6), orientation="oblique")
     whole = displacement_on(wavy(), grid)
     monkeypatch.setattr("ablmargin.registration.transform._CHUNK", 7)
     np.testing.assert_array_equal(displacement_on(wavy(), grid), whole)

@@ -1,0 +1,100 @@
+"""From surfaces to a verdict: spheres whose margins are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from orientations import grid_around
+
+from ablmargin.case import Lesion, RasMutation
+from ablmargin.clinical.criteria import Verdict
+from ablmargin.geometry import Geometry
+from ablmargin.measurement import NOT_SEEN, Rule, Target, measure_lesion
+from ablmargin.metrics.surface import surface_of
+from ablmargin.pipeline import Settings, measure_masks
+from ablmargin.registration.local_error import LocalError
+from ablmargin.volume import LabelMask, Structure
+
+GRID = grid_around((0, 0, 0), shape=(60, 90, 90), spacing_mm=(1.0, 0.8, 0.8))
+ERROR = LocalError(sd_mm=0.4, correlation_length_mm=25.0)
+
+
+def ball(center, radius: float, structure: Structure, grid: Geometry = GRID, *, within=None) -> LabelMask:
+    points = grid.points_at(np.moveaxis(np.indices(grid.shape), 0, -1))
+    voxels = np.linalg.norm(points - center, axis=-1) < radius
+    if within is not None:
+        voxels &= within(points)
+    return LabelMask(voxels=voxels, geometry=grid, structure=structure)
+
+
+def half_space(points):
+    """A liver whose capsule is the plane z = 20."""
+    return points[..., 2] < 20
+
+
+def measured(tumor: LabelMask, target: Target, ras: RasMutation = RasMutation.WILD_TYPE):
+    rule = Rule(ras_mutation=ras, contour_sd_mm=0.3)
+    return measure_lesion(Lesion(lesion_id="1", tumor=tumor), surface_of(tumor), target, rule, error=ERROR)
+
+
+def test_a_plain_case():
+    target = Target.of(ball((2, 0, 0), 17, Structure.ABLATION_ZONE), None)
+    lesion = measured(ball((0, 0, 0), 7, Structure.TUMOR), target)
+    assert lesion.margin.minimum_mm == pytest.approx(8.0, abs=0.2)
+    assert lesion.direction_at(lesion.judged_index) == "right"
+    assert lesion.judgement.verdict is Verdict.ADEQUATE
+    assert lesion.judgement.by_threshold[10.0] is Verdict.INADEQUATE
+
+
+@pytest.mark.parametrize("ras", [RasMutation.WILD_TYPE, RasMutation.MUTANT])
+def test_the_verdict_for_a_threshold_is_the_same_for_every_mutation(ras):
+    """A tumor 7 mm below the capsule: at 10 mm the capsule limits what can be asked, at 5 mm it doesn't."""
+    everything = np.ones(GRID.shape, bool)
+    points = GRID.points_at(np.moveaxis(np.indices(GRID.shape), 0, -1))
+    liver = LabelMask(voxels=everything & half_space(points), geometry=GRID, structure=Structure.LIVER)
+    zone = ball((0, 0, 7), 20, Structure.ABLATION_ZONE, within=half_space)
+    lesion = measured(ball((0, 0, 7), 6, Structure.TUMOR), Target.of(zone, liver), ras)
+    assert lesion.judgement.by_threshold == {5.0: Verdict.ADEQUATE, 10.0: Verdict.ADEQUATE}
+    assert lesion.judgement.verdict is Verdict.ADEQUATE
+
+
+def test_what_was_not_imaged_is_not_called_inadequate():
+    zone = ball((0, 0, 0), 15, Structure.ABLATION_ZONE)
+    cut = grid_around((0, 0, -20), shape=(44, 90, 90), spacing_mm=(1.0, 0.8, 0.8))  # ends at z = 1.5
+    tumor = ball((0, 0, 0), 7, Structure.TUMOR)
+    seen = measured(tumor, Target.of(zone, None, imaged=GRID))
+    unseen = measured(tumor, Target.of(zone, None, imaged=cut))
+    assert NOT_SEEN not in seen.judgement.reasons
+    assert unseen.judgement.verdict is Verdict.INDETERMINATE
+    assert unseen.judgement.reasons[0] == NOT_SEEN
+    assert unseen.raw_minimum_mm is None
+
+
+def test_a_mask_drawn_on_thick_slices_stays_coarse_on_a_finer_grid():
+    tumor, zone = ball((0, 0, 0), 7, Structure.TUMOR), ball((0, 0, 0), 20, Structure.ABLATION_ZONE)
+    coarse = replace(tumor, origin=replace(tumor.origin, drawn_spacing_mm=(6.0, 0.8, 0.8)))
+    settings = Settings.of(seed=0, threads=1, registration_sd_mm=0.4)
+
+    def verdict(mask: LabelMask) -> Verdict | None:
+        lesions = [Lesion(lesion_id="1", tumor=mask)]
+        return measure_masks(
+            lesions, [zone], liver=None, ras_mutation=RasMutation.WILD_TYPE, settings=settings, case_id="c"
+        ).verdict
+
+    assert verdict(tumor) is Verdict.ADEQUATE
+    assert verdict(coarse) is Verdict.INDETERMINATE
+
+
+def test_joined_zones_are_as_coarse_as_the_coarsest():
+    fine, other = ball((0, 0, 0), 9, Structure.ABLATION_ZONE), ball((5, 0, 0), 9, Structure.ABLATION_ZONE)
+    coarse = replace(other, origin=replace(other.origin, drawn_spacing_mm=(5.0, 0.8, 0.8)))
+    assert fine.union(other).coarsest_spacing_mm == 1.0
+    assert fine.union(coarse).coarsest_spacing_mm == 5.0
+
+
+def test_the_same_seed_gives_the_same_bounds():
+    target = Target.of(ball((2, 0, 0), 17, Structure.ABLATION_ZONE), None)
+    first, second = (measured(ball((0, 0, 0), 7, Structure.TUMOR), target).bounds for _ in range(2))
+    assert first == second
