@@ -134,9 +134,8 @@ class Geometry:
 
     def indices_at(self, points_mm: Array | Sequence[Sequence[float]]) -> FloatArray:
         """Fractional (k, j, i) indices of world points: (..., 3) LPS mm to (..., 3)."""
-        axes = np.array(self.directions)
-        offset = np.asarray(points_mm, float) - np.array(self.origin_mm)
-        return np.asarray(np.linalg.solve(axes.T, offset[..., None])[..., 0] / np.array(self.spacing_mm))
+        back = np.linalg.inv(self.affine[:3, :3])
+        return np.asarray((np.asarray(points_mm, float) - np.array(self.origin_mm)) @ back.T)
 
     def contains(self, points_mm: FloatArray, *, margin_mm: float = 0.0) -> BoolArray:
         """Which points, shape (n, 3), lie between the outer voxel centers, ``margin_mm`` or more from the border."""

@@ -17,7 +17,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ablmargin.case import SeriesRecord
-from ablmargin.errors import Fault, InputError, UsageError
+from ablmargin.errors import EmptyMaskError, Fault, InputError, UsageError
 from ablmargin.geometry import Array, Geometry
 from ablmargin.imageheader import HeaderError, geometry_in_header
 from ablmargin.itk import geometry_of, image_of
@@ -66,6 +66,11 @@ def load_mask_file(path: Path, label: str | int | None, structure: Structure) ->
     label : str or int, optional
         A label value, or for ``.seg.nrrd`` the name of a segment. None where the file holds one label only.
 
+    Returns
+    -------
+    LabelMask
+        Its origin knows the file's last name, no folder: folders may be named after patients.
+
     Raises
     ------
     EmptyMaskError
@@ -81,11 +86,15 @@ def load_mask_file(path: Path, label: str | int | None, structure: Structure) ->
         found, remedy = _listed(values, segments), f"Choose one with a hash, such as {path.name}#{values[0]:g}."
         raise InputError(_fault(path, "MASK_SEVERAL_LABELS", found, "one label, or the choice of one", remedy))
     chosen = array != 0 if label is None else array == _value_of(path, label, values, segments)
-    name = str(path) if label is None else f"{path}#{label}"
-    origin = MaskOrigin(name=name, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    mask = LabelMask(voxels=chosen, geometry=geometry, structure=structure, origin=origin)
-    mask.require_not_empty()
-    return mask
+    if not chosen.any():
+        remedy = "Check that the right file was given."
+        raise EmptyMaskError(_fault(path, "MASK_EMPTY", "no voxel set", f"the {structure}", remedy))
+    origin = MaskOrigin(
+        name=path.name if label is None else f"{path.name}#{label}",
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        drawn_spacing_mm=geometry.spacing_mm,
+    )
+    return LabelMask(voxels=chosen, geometry=geometry, structure=structure, origin=origin)
 
 
 def save_mask(mask: LabelMask, path: Path) -> None:
@@ -126,6 +135,8 @@ def _read(path: Path, what: str) -> tuple[Array, Geometry, dict[str, int]]:
     except (RuntimeError, OSError, EOFError, zlib.error, struct.error) as error:
         found = f"content that can't be read ({type(error).__name__})"
         raise InputError(_fault(path, "FILE_UNREADABLE", found, "a NIfTI, NRRD or MetaImage file")) from None
+    if not image.GetNumberOfPixels():
+        raise InputError(_fault(path, f"{what}_NO_GEOMETRY", f"a size of {image.GetSize()}", "one voxel or more"))
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         found = f"{image.GetDimension()} dimensions, {image.GetNumberOfComponentsPerPixel()} value(s) a voxel"
         raise InputError(_fault(path, f"{what}_NOT_3D", found, "3 dimensions, one value a voxel"))

@@ -15,6 +15,8 @@ import numpy as np
 from ablmargin.geometry import FloatArray, Geometry
 
 _PART_BYTES = 2**20
+_FLOATS = {16: "f4", 64: "f8"}
+"""NIfTI's codes of the data types that can hold NaN."""
 _RIGHT_ANGLE_TOLERANCE = 1e-3
 _CONTRADICTION_VOXELS = 0.5
 _NRRD_SPACES = {
@@ -76,14 +78,27 @@ def _parts(path: Path) -> Iterator[bytes]:
 
 
 def _require_whole_nifti(path: Path, head: bytes) -> None:
-    """ITK fills what is missing at the end of a NIfTI file with zeros; the other formats' readers complain."""
+    """ITK fills what is missing at the end of a NIfTI file with zeros, and puts zeros in place of NaN; others complain."""
     order = _byte_order(head)
     sizes = struct.unpack_from(order + "3h", head, 42)
-    bits, start = struct.unpack_from(order + "h", head, 72)[0], struct.unpack_from(order + "f", head, 108)[0]
-    needed = int(start) + int(np.prod(sizes, dtype=np.int64)) * bits // 8
-    there = sum(len(part) for part in _parts(path))
+    datatype, bits = struct.unpack_from(order + "2h", head, 70)
+    start = int(struct.unpack_from(order + "f", head, 108)[0])
+    there, pending = 0, b""
+    for part in _parts(path):
+        if datatype in _FLOATS:
+            pending = _finite_rest(pending + part[max(start - there, 0) :], order + _FLOATS[datatype])
+        there += len(part)
+    needed = start + int(np.prod(sizes, dtype=np.int64)) * bits // 8
     if there < needed:
         raise HeaderError("FILE_TRUNCATED", f"{needed - there} bytes missing", "all voxels")
+
+
+def _finite_rest(content: bytes, dtype: str) -> bytes:
+    """Check all whole numbers in a piece of a file, and return what is left of the last one."""
+    whole = len(content) // np.dtype(dtype).itemsize * np.dtype(dtype).itemsize
+    if not np.isfinite(np.frombuffer(content[:whole], dtype)).all():
+        raise HeaderError("NOT_FINITE", "NaN or infinite values", "a number at each voxel")
+    return content[whole:]
 
 
 def _byte_order(head: bytes) -> str:
@@ -98,6 +113,8 @@ def _nifti_geometry(head: bytes) -> Geometry:
     sizes = struct.unpack_from(order + "8h", head, 40)
     if not 3 <= sizes[0] <= 7 or any(size > 1 for size in sizes[4 : sizes[0] + 1]):
         raise HeaderError("NOT_3D", f"sizes {sizes[1 : sizes[0] + 1]}", "three dimensions")
+    if min(sizes[1:4]) < 1:
+        raise HeaderError("NO_GEOMETRY", f"sizes {sizes[1:4]}", "one voxel or more along each axis")
     qform_code, sform_code = struct.unpack_from(order + "2h", head, 252)
     qform = _qform(order, head) if qform_code > 0 else None
     sform = np.array(struct.unpack_from(order + "12f", head, 280)).reshape(3, 4) if sform_code > 0 else None

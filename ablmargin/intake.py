@@ -97,14 +97,16 @@ def open_masks(*, tumors: Sequence[str], ablations: Sequence[str], liver: str | 
         With all faults of all masks.
     """
     cautions: list[Caution] = []
-    first_zone = _mask(ablations[0], Structure.ABLATION_ZONE, "--ablation", None, cautions)
-    onto = first_zone.geometry
-    tumor_masks, more_zones, livers = _all_or_faults(
+    tumor_masks, first_zones = _all_or_faults(
         partial(_masks, tumors, Structure.TUMOR, "--tumor", onto=None, cautions=cautions),
+        partial(_masks, ablations[:1], Structure.ABLATION_ZONE, "--ablation", onto=None, cautions=cautions),
+    )
+    onto = first_zones[0].geometry
+    more_zones, livers = _all_or_faults(
         partial(_masks, ablations[1:], Structure.ABLATION_ZONE, "--ablation", onto=onto, cautions=cautions),
         partial(_masks, _one(liver), Structure.LIVER, "--liver", onto=onto, cautions=cautions),
     )
-    zones = (first_zone, *more_zones)
+    zones = (*first_zones, *more_zones)
     lesions = _lesions(tumor_masks)
     return OpenedMasks(lesions=lesions, zones=zones, liver=next(iter(livers), None), cautions=tuple(cautions))
 

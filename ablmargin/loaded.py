@@ -18,6 +18,7 @@ AIR_HU = -1024.0
 
 _SALT = secrets.token_bytes(16)  # lives as long as the process: digests of two runs can't be compared
 _PLAUSIBLE_HU = (-4000.0, 20000.0)
+_FEWEST_VALUES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +75,16 @@ class LoadedImage:
 def hu_faults(voxels_hu: Array, source: str) -> tuple[Fault, ...]:
     """Faults of values that can't be Hounsfield units of a body.
 
-    Two rules on every fourth voxel along each axis: 99 % of the values within -4000..20000 HU; and not the histogram
-    of a CT whose offset of 1024 was lost, where air lies at 0, water at 1000 and nothing below -500.
+    Three rules on every fourth voxel along each axis: 99 % of the values within -4000..20000 HU; no mask, which has a
+    few values and none below 0; and not the histogram of a CT whose offset of 1024 was lost, where air lies at 0, water
+    at 1000 and nothing below -500.
     """
     sample = voxels_hu[:: min(4, voxels_hu.shape[0]), ::4, ::4]
     low, high = np.percentile(sample, (0.5, 99.5))
     if low < _PLAUSIBLE_HU[0] or high > _PLAUSIBLE_HU[1]:
         return (_implausible(source, f"values from {low:.0f} to {high:.0f} (0.5th and 99.5th percentile)"),)
+    if sample.min() >= 0 and len(np.unique(sample)) < _FEWEST_VALUES:
+        return (_implausible(source, f"only {len(np.unique(sample))} different values and no air, as in a mask"),)
     if sample.min() > -500 and np.mean((sample > 850) & (sample < 1350)) > 0.1:
         return (_implausible(source, "soft tissue near 1000 and no air near -1000: values look offset by about 1024"),)
     return ()

@@ -6,6 +6,7 @@ patient and never by the shape of their array; the two exams of a case must be o
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,15 @@ from ablmargin.loaded import LoadedImage, PatientDigest
 from ablmargin.progress import Progress, silent
 from ablmargin.regrid import require_inside, resampled, resampling_cautions
 from ablmargin.volume import LabelMask, Structure
+
+_KINDS_SKIPPED = {
+    "NOT_DICOM": "no DICOM",
+    "NOT_CT": "DICOM of another kind",
+    "FILE_TRUNCATED": "damaged DICOM",
+    "FILE_UNREADABLE": "file that can't be opened",
+    "NOT_A_FILE": "link, pipe or device",
+    "FOLDER_UNREADABLE": "folder that can't be opened",
+}
 
 __all__ = ["LoadedImage", "PatientDigest", "check_pair", "check_target", "load_image", "load_mask"]
 
@@ -68,7 +78,8 @@ def load_mask(
     onto : Geometry, optional
         The image's grid; the result has exactly this geometry. None keeps the mask's own grid.
     source_name : str
-        The option that named the mask, for messages: ``--tumor``.
+        The option that named the mask, for messages: ``--tumor``. The mask's origin keeps it with the file's last name;
+        folders, which may be named after patients, only appear in errors.
     cautions : list of Caution, optional
         Gets MASK_RESAMPLED, and MASK_VOLUME_CHANGED if the new grid can't hold the shape.
 
@@ -86,12 +97,12 @@ def load_mask(
     if not path.is_file() or not is_image_file(path):
         raise InputError(_format_fault(name))
     mask = load_mask_file(path, label, structure)
-    mask = replace(mask, origin=replace(mask.origin, name=name))
+    mask = replace(mask, origin=replace(mask.origin, name=f"{source_name} {mask.origin.name}".strip()))
     if onto is None:
         return mask
     if mask.geometry.same_grid_as(onto):
         return replace(mask, geometry=onto)
-    require_inside(mask, onto)
+    require_inside(mask, onto, source=name)
     moved = resampled(mask, onto)
     moved.require_not_empty()
     if cautions is not None:
@@ -156,7 +167,7 @@ def _choice(discovery: Discovery, series: str | None) -> SeriesFiles:
 
 def _nothing_found(discovery: Discovery) -> list[Fault]:
     """Why there is no CT series: images of another kind, damaged files, or nothing of the sort."""
-    told = [file for file in discovery.skipped if file.code in {"NOT_CT", "FILE_TRUNCATED", "FILE_UNREADABLE"}]
+    told = [file for file in discovery.skipped if file.code not in {"NOT_DICOM", "NOT_A_FILE"}]
     remedy = f"Give a folder of classic CT images, or a volume file ({', '.join(ENDINGS)})."
     if told:
         return [
@@ -191,9 +202,9 @@ def _listed(series: tuple[SeriesFiles, ...] | list[SeriesFiles]) -> str:
 def _skipped_cautions(discovery: Discovery) -> list[Caution]:
     if not discovery.skipped:
         return []
-    shown = ", ".join(f"{file.source} ({file.reason})" for file in discovery.skipped[:5])
-    more = f" and {len(discovery.skipped) - 5} more" if len(discovery.skipped) > 5 else ""
-    return [Caution(code="FILES_SKIPPED", message=f"files that aren't CT slices were left out: {shown}{more}")]
+    counts = Counter(file.code for file in discovery.skipped)
+    shown = ", ".join(f"{counts[code]} × {kind}" for code, kind in _KINDS_SKIPPED.items() if counts[code])
+    return [Caution(code="FILES_SKIPPED", message=f"what isn't a CT slice was left out: {shown}; inspect lists it")]
 
 
 def path_and_label(text: str) -> tuple[Path, str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -11,7 +11,7 @@ from typing import Literal
 
 from ablmargin.case import Case, Lesion, RasMutation
 from ablmargin.clinical.criteria import COARSE_SLICES_MM
-from ablmargin.errors import Caution, Fault, GeometryMismatchError, InputError
+from ablmargin.errors import Caution, Fault, InputError
 from ablmargin.measurement import Rule, Target, measure_lesion
 from ablmargin.metrics.livers import liver_seen_in_either
 from ablmargin.metrics.surface import surface_of
@@ -19,12 +19,15 @@ from ablmargin.progress import Progress, Stopwatch, silent
 from ablmargin.registration.local_error import LocalError
 from ablmargin.registration.quality import RegistrationQuality, worst_of
 from ablmargin.registration.register import Alignment, RegistrationSettings, register
-from ablmargin.result import CaseResult, MaskRecord, Provenance
+from ablmargin.result import CaseResult, LesionResult, MaskRecord, Provenance
 from ablmargin.threads import one_blas_thread
 from ablmargin.volume import LabelMask, Structure
 
 PACKAGES = ("ablmargin", "numpy", "scipy", "scikit-image", "SimpleITK", "pydicom", "vtk")
 """Whose versions can change a number."""
+
+LIVER_REACH_MM = 6.0
+"""A tumor or zone that a liver's outline leaves out lies at least this close to it."""
 
 NOTABLE_LIVER_ML = 1.0
 """Liver that one exam's outline leaves out and that is worth a word."""
@@ -111,7 +114,7 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
         case=case,
         alignment=alignment,
         quality=quality,
-        cautions=cautions,
+        cautions=(*cautions, *_untreated(lesions)),
         timings_s=watch.timings_s,
     )
 
@@ -143,11 +146,12 @@ def register_case(case: Case, settings: Settings, *, progress: Progress = silent
 
     Were it compared, the tumor's edge would be drawn onto the zone's edge, and margin would be made up.
     """
+    liver_pre, liver_post = _livers_around_targets(case)
     return register(
         case.pre.volume,
         case.post.volume,
-        liver_pre=_liver_around([lesion.tumor for lesion in case.lesions], case.pre.liver, "pre"),
-        liver_post=_liver_around(case.zones, case.post.liver, "post"),
+        liver_pre=liver_pre,
+        liver_post=liver_post,
         ignore_pre=[lesion.tumor for lesion in case.lesions],
         ignore_post=case.zones,
         settings=settings.registration,
@@ -193,7 +197,7 @@ def measure_masks(
         zone=target.zone,
         masks=(*liver_record, *_target_records(lesions, zones, exams=(None, None))),
         provenance=provenance(settings, started),
-        cautions=cautions,
+        cautions=(*cautions, *_untreated(results)),
         timings_s=watch.timings_s,
     )
 
@@ -214,32 +218,38 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _liver_around(targets: Iterable[LabelMask], liver: LabelMask | None, exam: str) -> LabelMask:
-    """The liver with its targets: readers and networks often leave tumors and zones out of it."""
+def _livers_around_targets(case: Case) -> tuple[LabelMask, LabelMask]:
+    """Both livers with their targets: readers and networks often leave tumors and zones out of them."""
+    exams = (
+        ("pre", case.pre.liver, tuple(lesion.tumor for lesion in case.lesions)),
+        ("post", case.post.liver, case.zones),
+    )
+    faults = [fault for exam, liver, targets in exams for fault in _liver_faults(exam, liver, targets)]
+    if faults:
+        raise InputError(*faults)
+    before, after = (liver.union(*targets) for _, liver, targets in exams if liver is not None)
+    return before, after
+
+
+def _liver_faults(exam: str, liver: LabelMask | None, targets: Iterable[LabelMask]) -> Iterator[Fault]:
     if liver is None:
-        raise InputError(
-            Fault(
-                code="LIVER_MISSING",
-                source=f"the {exam} exam",
-                found="no liver mask",
-                expected=f"one, as --liver-{exam}",
-                remedy="Draw the liver on this exam, or segment it with another program; a few mm of error do no harm.",
-            )
+        yield Fault(
+            code="LIVER_MISSING",
+            source=f"the {exam} exam",
+            found="no liver mask",
+            expected=f"one, as --liver-{exam}",
+            remedy="Draw the liver on this exam, or segment it with another program; a few mm of error do no harm.",
         )
-    targets = tuple(targets)
+        return
     for target in targets:
-        target.require_not_empty()
-        if not (target.voxels & liver.voxels).any():
-            raise GeometryMismatchError(
-                Fault(
-                    code="TARGET_OUTSIDE_LIVER",
-                    source=target.origin.name or f"the {target.structure} mask",
-                    found="no voxel in common with the liver",
-                    expected=f"the {target.structure} inside the liver of the {exam} exam",
-                    remedy="Check that the mask was drawn on this exam and isn't mirrored.",
-                )
+        if not liver.cropped(*target.bounding_box(pad_mm=LIVER_REACH_MM)).voxels.any():
+            yield Fault(
+                code="TARGET_OUTSIDE_LIVER",
+                source=target.origin.name or f"the {target.structure} mask",
+                found=f"no liver within {LIVER_REACH_MM:.0f} mm of it",
+                expected=f"the {target.structure} in or at the liver of the {exam} exam",
+                remedy="Check that the mask was drawn on this exam and isn't mirrored.",
             )
-    return liver.union(*targets)
 
 
 def _mended_liver(case: Case, alignment: Alignment) -> tuple[LabelMask, tuple[Caution, ...]]:
@@ -269,6 +279,19 @@ def _hindrances(case: Case, quality: RegistrationQuality) -> tuple[str, ...]:
     else:
         found += quality.unquantified
     return tuple(found)
+
+
+def _untreated(lesions: Iterable[LesionResult]) -> tuple[Caution, ...]:
+    """A word on each tumor that no zone touches: it was missed, or the masks don't belong together."""
+    return tuple(
+        Caution(
+            code="ZONE_NOT_AT_TUMOR",
+            message=f"no ablation zone touches tumor {lesion.lesion_id}: it was not treated, or the outlines or the order "
+            "of the exams are mixed up",
+        )
+        for lesion in lesions
+        if lesion.margin.margin_mm.max() < 0
+    )
 
 
 def _unreviewed(masks: Iterable[LabelMask]) -> list[str]:

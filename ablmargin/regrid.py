@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from ablmargin.errors import Caution, Fault, GeometryMismatchError
-from ablmargin.geometry import BoolArray, FloatArray, Geometry
+from ablmargin.geometry import Array, BoolArray, FloatArray, Geometry
 from ablmargin.itk import resample
 from ablmargin.volume import LabelMask
 
@@ -45,22 +45,47 @@ def _largest(values: FloatArray, count: int) -> BoolArray:
     return np.asarray(values >= np.partition(values, rank, axis=None)[rank])
 
 
-def require_inside(mask: LabelMask, onto: Geometry) -> None:
-    """Raise GeometryMismatchError if a voxel of the mask lies outside a grid in the same frame."""
-    index = onto.indices_at(mask.voxel_centers_mm())
-    slack = 0.5 + 1e-3  # voxels reach half a spacing beyond their centers
-    outside = ((index < -slack) | (index > np.array(onto.shape) - 1 + slack)).any(axis=1)
-    if not outside.any():
+def require_inside(mask: LabelMask, onto: Geometry, *, source: str = "") -> None:
+    """Raise GeometryMismatchError if a voxel of the mask lies outside a grid in the same frame.
+
+    Only the ends of the mask's rows are looked at: between two points inside a box, all are. ``source`` names the mask
+    in the error, if not its origin's name.
+    """
+    ends_mm = mask.geometry.points_at(_row_ends(mask.voxels))
+    if not _is_outside(ends_mm, onto).any():
         return
+    outside, total = _count_outside(mask, onto), np.count_nonzero(mask.voxels)
     raise GeometryMismatchError(
         Fault(
             code="MASK_OUTSIDE_IMAGE",
-            source=mask.origin.name,
-            found=f"{outside.mean():.0%} of the mask outside the image{_extent(mask.voxel_centers_mm(), onto.corners_mm)}",
+            source=source or mask.origin.name,
+            found=f"{outside} of {total} voxels outside the image{_extent(ends_mm, onto.corners_mm)}",
             expected="the whole mask inside its image",
             remedy="Check that the mask was drawn on this image, and its orientation.",
         )
     )
+
+
+def _row_ends(voxels: BoolArray) -> Array:
+    """Indices (n, 3) of the first and the last voxel of each row that has any."""
+    filled = voxels.any(axis=2)
+    first, last = voxels.argmax(axis=2), voxels.shape[2] - 1 - voxels[:, :, ::-1].argmax(axis=2)
+    return np.concatenate([np.column_stack([np.argwhere(filled), column[filled]]) for column in (first, last)])
+
+
+def _is_outside(points_mm: FloatArray, grid: Geometry) -> BoolArray:
+    index = grid.indices_at(points_mm)
+    slack = 0.5 + 1e-3  # voxels reach half a spacing beyond their centers
+    return np.asarray(((index < -slack) | (index > np.array(grid.shape) - 1 + slack)).any(axis=1))
+
+
+def _count_outside(mask: LabelMask, grid: Geometry) -> int:
+    """How many of the mask's voxels lie outside a grid, counted a slice at a time."""
+    shape = mask.geometry.shape
+    slices = (
+        mask.cropped((k, 0, 0), (k + 1, *shape[1:])) for k in np.flatnonzero(mask.voxels.any(axis=(1, 2))).tolist()
+    )
+    return sum(int(np.count_nonzero(_is_outside(part.voxel_centers_mm(), grid))) for part in slices)
 
 
 def _extent(points_mm: FloatArray, corners_mm: FloatArray) -> str:

@@ -47,6 +47,11 @@ class LesionResult:
         return self.margin.constrained_minimum_mm
 
     @property
+    def residual_tumor_ml(self) -> float:
+        """Unablated part of the tumor's volume before ablation."""
+        return self.tumor_volume_ml * (1.0 - self.coverage.shares[0])
+
+    @property
     def is_subcapsular(self) -> bool:
         return self.capsule is not None and self.capsule.subcapsular
 

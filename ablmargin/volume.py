@@ -32,7 +32,7 @@ class MaskOrigin:
     method: str = "given as a file"
     reviewed: bool = True
     name: str = ""
-    """The file or option, as the user named it; only for messages."""
+    """The option and the last name of the file; only for messages."""
     sha256: str | None = None
     drawn_spacing_mm: Triple | None = None
     """Spacing of the grid that it was drawn on, where it was brought onto another: what it can't show, no finer grid adds."""

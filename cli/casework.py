@@ -46,13 +46,17 @@ class Output:
         out = self.folder
         if out is None:
             return
+        try:
+            taken = out.exists() and not out.is_dir()
+        except OSError as error:
+            raise UsageError(f"--out {out}: {error.strerror}") from error
+        if taken:
+            raise UsageError(f"--out {out} is a file, not a folder")
         for source in inputs:
             if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
                 raise UsageError(f"--out {out} lies inside the input folder {source}, where nothing is ever written")
             if source.resolve().is_relative_to(out.resolve()):
                 raise UsageError(f"--out {out} holds the input {source}; name a folder of its own")
-        if out.exists() and not out.is_dir():
-            raise UsageError(f"--out {out} is a file, not a folder")
         if not out.is_dir() or not any(out.iterdir()):
             return
         if not self.overwrite:
@@ -92,7 +96,9 @@ def write(result: CaseResult, output: Output, progress: Progress) -> None:
 
 def tell(result: CaseResult, output: Output) -> int:
     """Print what was asked for and return the exit code. Only after the progress bars are gone."""
-    if output.as_json:
+    if output.as_json and output.folder is not None:
+        sys.stdout.write((output.folder / "result.json").read_text(encoding="utf-8"))
+    elif output.as_json:
         sys.stdout.write(json.dumps(result_record(result), indent=2) + "\n")
     else:
         print_summary(result)

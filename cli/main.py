@@ -10,6 +10,7 @@ from typing import Annotated, cast
 import typer
 
 from ablmargin.errors import AblMarginError, InputError, UsageError
+from ablmargin.report import DISCLAIMER
 from ablmargin.threads import one_blas_thread
 
 from .analyze import analyze
@@ -18,9 +19,9 @@ from .inspect import inspect
 from .margin import margin
 from .register import register
 from .simulate import simulate
-from .terminal import DISCLAIMER, say
+from .terminal import say
 
-EXIT_USAGE, EXIT_INPUT, EXIT_INTERRUPTED = 2, 3, 130
+EXIT_FAILED, EXIT_USAGE, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 CommandLineError = cast(
     "type[typer.BadParameter]", next(kind for kind in reversed(typer.BadParameter.__mro__) if hasattr(kind, "show"))
@@ -56,7 +57,7 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (CONTRACT: 0 done, 2 usage, 3 input refused, 130 interrupted).
 
-    A bug of ours isn't caught: Python prints it and exits with 1.
+    A full disk or the like exits with 1 and a line that says so. A bug of ours isn't caught: Python prints it, exit 1.
     """
     try:
         with one_blas_thread():
@@ -77,6 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         say("ablmargin: interrupted")
         return EXIT_INTERRUPTED
+    except OSError as error:
+        say(f"ablmargin: {error.strerror or error}: {error.filename or 'standard output'}")
+        return EXIT_FAILED
+    if code == EXIT_INTERRUPTED:  # typer has caught the interruption itself
+        say("ablmargin: interrupted")
     return code if isinstance(code, int) else 0
 
 

@@ -26,6 +26,7 @@ def margin(
             help="How far off the masks' registration is at the tumor: standard deviation per component, mm. "
             "Without it the margin gets no bounds and no verdict.",
             min=0.0,
+            max=100.0,
             metavar="MM",
         ),
     ] = None,

@@ -92,13 +92,14 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
         options = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"--config {path}: {error}") from error
-    known = {
-        option.removeprefix("--"): parameter.name for parameter in context.command.params for option in parameter.opts
-    }
+    known = {option.removeprefix("--"): parameter for parameter in context.command.params for option in parameter.opts}
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise UsageError(f"--config {path}: the command has no option {', '.join(unknown)}")
-    defaults = {known[option]: value for option, value in options.items()}
+    defaults = {}
+    for option, value in options.items():
+        repeatable = getattr(known[option], "multiple", False)
+        defaults[str(known[option].name)] = [value] if repeatable and isinstance(value, str) else value
     context.default_map = {**(context.default_map or {}), **defaults}
     return path
 

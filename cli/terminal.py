@@ -14,9 +14,8 @@ from rich.table import Table
 
 from ablmargin.progress import Progress as Listener
 from ablmargin.progress import silent
+from ablmargin.report import DISCLAIMER
 from ablmargin.result import CaseResult, LesionResult
-
-DISCLAIMER = "Research software. Not a medical device: not for diagnosis or treatment decisions."
 
 FILE_WIDTH = 140
 """Of tables that go into a file or a pipe, where no terminal says how wide it is."""
@@ -78,23 +77,31 @@ def print_series(findings: Mapping[str, Any]) -> None:
             "yes" if series["usable"] else "no",
         )
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else FILE_WIDTH)
-    console.print(table)
+    if findings["series"]:
+        console.print(table)
     for series in findings["series"]:
         for problem in series["problems"]:
             console.print(f"series {series['number']}: {problem['message']}", markup=False)
         for caution in series["cautions"]:
             console.print(f"series {series['number']}: {caution['code']}: {caution['message']}", markup=False)
+    if not findings["series"]:
+        console.print("No CT series found.")
     if findings["skipped"]:
-        console.print(f"{len(findings['skipped'])} other files (--json lists them)")
+        console.print(f"Other files: {len(findings['skipped'])} (--json lists them)")
 
 
 def _lesion_lines(lesion: LesionResult) -> list[str]:
     bounds = lesion.bounds
-    between = "no bounds" if bounds is None else f"95 % bounds {bounds.lower_mm:.1f} and {bounds.upper_mm:.1f} mm"
+    between = "no bounds" if bounds is None else f"95 % bounds {_mm(bounds.lower_mm)} and {_mm(bounds.upper_mm)} mm"
     judgement = lesion.judgement
     within = " within the liver" if lesion.judges_constrained else ""
     return [
         f"  lesion {lesion.lesion_id}: {judgement.verdict}; {judgement.required_margin_mm:.0f} mm required",
-        f"    minimum margin{within} {lesion.judged_minimum_mm:.1f} mm ({between}), thinnest {lesion.direction_at(lesion.judged_index)}",
+        f"    minimum margin{within} {_mm(lesion.judged_minimum_mm)} mm ({between}), thinnest {lesion.direction_at(lesion.judged_index)}",
         *(f"    {reason}" for reason in judgement.reasons),
     ]
+
+
+def _mm(value: float) -> str:
+    """To a tenth, without a minus sign before a zero."""
+    return f"{round(value, 1) + 0.0:.1f}"

@@ -56,6 +56,8 @@ def test_a_mask_comes_back_where_it_was(tmp_path, ending, orientation):
     np.testing.assert_array_equal(loaded.voxels, mask.voxels)
     assert loaded.geometry.same_grid_as(geometry, tolerance_mm=1e-3)
     assert loaded.origin.sha256
+    assert loaded.origin.name == f"m{ending}"
+    assert loaded.origin.drawn_spacing_mm == pytest.approx(geometry.spacing_mm, rel=1e-6)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -105,6 +107,23 @@ def test_nifti_without_geometry(tmp_path):
     path = nifti(tmp_path / "a.nii", qform_code=0, sform_code=0)
     assert code_of(load_volume_file, path) == "VOLUME_NO_GEOMETRY"
     assert code_of(load_mask_file, path, None, Structure.LIVER) == "MASK_NO_GEOMETRY"
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_nifti_without_a_voxel(tmp_path, size):
+    path = nifti(tmp_path / "a.nii", change=lambda data: struct.pack_into("<h", data, 44, size))
+    assert code_of(load_volume_file, path) == "VOLUME_NO_GEOMETRY"
+    assert code_of(load_mask_file, path, None, Structure.LIVER) == "MASK_NO_GEOMETRY"
+
+
+@pytest.mark.parametrize(("ending", "sizes"), [(".nrrd", b"sizes: 44 40 16"), (".mha", b"DimSize = 44 40 16")])
+def test_other_files_without_a_voxel(tmp_path, ending, sizes):
+    path = tmp_path / f"a{ending}"
+    save_volume(ct_on(grid()), path)
+    data = path.read_bytes()
+    assert sizes in data
+    path.write_bytes(data.replace(sizes, sizes[:-2] + b"0", 1))
+    assert code_of(load_volume_file, path) in {"VOLUME_NO_GEOMETRY", "FILE_UNREADABLE"}
 
 
 def test_nifti_whose_forms_contradict(tmp_path):
@@ -221,3 +240,27 @@ def test_an_unknown_ending_leaves_nothing_behind(tmp_path):
     with pytest.raises(UsageError):
         save_volume(ct_on(grid()), tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".nrrd", ".mha"])
+@pytest.mark.parametrize("pixel_type", [sitk.sitkFloat32, sitk.sitkFloat64])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_no_format_hides_what_is_no_number(tmp_path, ending, pixel_type, bad):
+    """ITK reads NaN in a NIfTI file as 0, without a word."""
+    image = sitk.Image([7, 6, 5], pixel_type)
+    image[2, 2, 2] = 1.0
+    image[3, 3, 3] = bad
+    path = tmp_path / f"image{ending}"
+    sitk.WriteImage(image, str(path))
+    with pytest.raises(InputError, match="VOLUME_NOT_FINITE"):
+        load_volume_file(path)
+    with pytest.raises(InputError, match="MASK_NOT_FINITE"):
+        load_mask_file(path, None, Structure.TUMOR)
+
+
+def test_a_mask_is_no_ct(tmp_path):
+    image = sitk.Image([40, 30, 20], sitk.sitkUInt8)
+    image[10:20, 10:20, 5:10] = 1
+    sitk.WriteImage(image, str(tmp_path / "mask.nii.gz"))
+    with pytest.raises(InputError, match=r"HU_IMPLAUSIBLE.*as in a mask"):
+        load_volume_file(tmp_path / "mask.nii.gz")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from ablmargin.errors import DicomError, GeometryMismatchError, InputError, Usag
 from ablmargin.imagefile import save_mask, save_volume
 from ablmargin.loaded import LoadedImage, PatientDigest
 from ablmargin.loading import check_pair, check_target, load_image, load_mask
+from ablmargin.regrid import require_inside
 from ablmargin.volume import LabelMask, Structure
 
 
@@ -85,7 +87,7 @@ class TestMasks:
         )
         np.testing.assert_array_equal(loaded.voxels, mask.voxels)
         assert loaded.geometry == image
-        assert loaded.origin.name == f"--tumor {tmp_path}/m.nii.gz"
+        assert loaded.origin.name == "--tumor m.nii.gz"
         assert cautions == []
 
     @pytest.mark.parametrize("spacing_mm", [(1.0, 0.7, 0.7), (5.0, 1.1, 0.9), (2.0, 2.0, 2.0)])
@@ -123,6 +125,42 @@ class TestMasks:
             assert codes(caught) == ["MASK_OUTSIDE_IMAGE"]
             assert "--tumor" in str(caught.value)
 
+    @pytest.mark.parametrize("orientation", ["LPS", "oblique"])
+    def test_every_voxel_outside_the_image_is_counted(self, orientation):
+        image = grid()
+        mask = ball(grid((30, 60, 70), (1.5, 0.8, 0.9), orientation=orientation), radius_mm=22.0)
+        inside = (np.abs(image.indices_at(mask.voxel_centers_mm()) - (7.5, 19.5, 21.5)) <= (8.0, 20.0, 22.0)).all(
+            axis=1
+        )
+        assert 0 < inside.sum() < len(inside)
+        with pytest.raises(GeometryMismatchError) as caught:
+            require_inside(mask, image)
+        assert f"{(~inside).sum()} of {len(inside)} voxels outside the image" in str(caught.value)
+        low, high = mask.voxel_centers_mm().min(axis=0), mask.voxel_centers_mm().max(axis=0)
+        assert f"mask {low[0]:.0f}..{high[0]:.0f} × {low[1]:.0f}..{high[1]:.0f} × {low[2]:.0f}..{high[2]:.0f}" in str(
+            caught.value
+        )
+
+    def test_a_large_mask_is_checked_in_little_memory(self):
+        image = grid((100, 200, 200), (1.0, 1.0, 1.0))
+        mask = LabelMask(voxels=np.ones(image.shape, bool), geometry=image, structure=Structure.LIVER)
+        tracemalloc.start()
+        require_inside(mask, image)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak_bytes < 20e6  # the centers of all its voxels alone are 96 MB
+
+    def test_one_voxel_outside_is_enough(self):
+        image = grid(orientation="oblique")
+        larger = replace(image, shape=(18, 42, 46), origin_mm=tuple(image.points_at([(-1, -1, -1)])[0]))
+        for index in [(0, 20, 20), (17, 20, 20), (8, 0, 20), (8, 41, 20), (8, 20, 0), (8, 20, 45)]:
+            voxels = np.zeros(larger.shape, bool)
+            voxels[1:-1, 1:-1, 1:-1] = True
+            require_inside(LabelMask(voxels=voxels, geometry=larger, structure=Structure.TUMOR), image)
+            voxels[index] = True
+            with pytest.raises(GeometryMismatchError, match=r"1 of 28161 voxels"):
+                require_inside(LabelMask(voxels=voxels, geometry=larger, structure=Structure.TUMOR), image)
+
     def test_a_mask_too_small_for_the_grid_is_told(self, tmp_path):
         fine = grid((60, 60, 60), (0.5, 0.5, 0.5))
         save_mask(ball(fine, radius_mm=0.9), tmp_path / "m.nrrd")
@@ -136,6 +174,31 @@ class TestMasks:
         loaded = load_mask(f"{tmp_path}/m.nrrd", Structure.TUMOR, onto=None)
         np.testing.assert_array_equal(loaded.voxels, mask.voxels)
         assert loaded.geometry.same_grid_as(mask.geometry)
+
+    def test_no_folder_of_a_mask_is_kept(self, tmp_path):
+        """Folders are named after patients; what is loaded goes into results."""
+        folder = tmp_path / "SMITH_JOHN"
+        save_mask(ball(grid((60, 60, 60), (0.5, 0.5, 0.5)), radius_mm=0.9), folder / "m.nrrd")
+        cautions = []
+        loaded = load_mask(f"{folder}/m.nrrd#1", Structure.TUMOR, onto=grid(), source_name="--tumor", cautions=cautions)
+        assert len(cautions) == 2
+        for text in (loaded.origin.name, *(caution.message for caution in cautions)):
+            assert "--tumor m.nrrd#1" in text
+            assert "SMITH" not in text
+        assert load_mask(f"{folder}/m.nrrd", Structure.TUMOR, onto=None).origin.name == "m.nrrd"
+
+    def test_a_refused_mask_is_named_as_the_user_did(self, tmp_path):
+        far = grid_around((CENTER_MM[0] + 400.0, *CENTER_MM[1:]))
+        save_mask(ball(far, offset_mm=(400.0, 0, 0)), tmp_path / "deep" / "m.nrrd")
+        with pytest.raises(GeometryMismatchError, match=f"--tumor {tmp_path}/deep/m.nrrd: "):
+            load_mask(f"{tmp_path}/deep/m.nrrd", Structure.TUMOR, onto=grid(), source_name="--tumor")
+
+    def test_thick_slices_are_remembered_on_a_finer_grid(self, tmp_path):
+        save_mask(ball(grid((8, 40, 44), (6.0, 1.1, 0.9))), tmp_path / "m.nrrd")
+        loaded = load_mask(f"{tmp_path}/m.nrrd", Structure.TUMOR, onto=grid((40, 40, 44), (1.0, 1.1, 0.9)))
+        assert loaded.geometry.spacing_mm[0] == 1.0
+        assert loaded.origin.drawn_spacing_mm == pytest.approx((6.0, 1.1, 0.9))
+        assert loaded.coarsest_spacing_mm == pytest.approx(6.0)
 
     def test_label_after_a_hash(self, tmp_path):
         image = grid()

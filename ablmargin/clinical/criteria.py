@@ -143,17 +143,21 @@ def _compare(measured: Measured, required_mm: float) -> tuple[Verdict, str]:
     lower, upper = measured.lower_mm, measured.upper_mm
     if lower is None or upper is None:
         return Verdict.INDETERMINATE, "The error of the registration isn't known, so the margin has no bounds."
+    low, high, required = _told(lower, required_mm), _told(upper, required_mm), f"{required_mm:.0f}"
     if lower >= required_mm:
-        return (
-            Verdict.ADEQUATE,
-            f"The lower 95 % bound of the margin, {lower:.1f} mm, reaches the required {required_mm:.0f} mm.",
-        )
+        return Verdict.ADEQUATE, f"The lower 95 % bound of the margin, {low} mm, reaches the required {required} mm."
     if upper < required_mm:
         return (
             Verdict.INADEQUATE,
-            f"The upper 95 % bound of the margin, {upper:.1f} mm, stays below the required {required_mm:.0f} mm.",
+            f"The upper 95 % bound of the margin, {high} mm, stays below the required {required} mm.",
         )
-    return (
-        Verdict.INDETERMINATE,
-        f"The required {required_mm:.0f} mm lies between the margin's 95 % bounds, {lower:.1f} and {upper:.1f} mm.",
-    )
+    reason = f"The required {required} mm lies between the margin's 95 % bounds, {low} and {high} mm."
+    return Verdict.INDETERMINATE, reason
+
+
+def _told(value_mm: float, required_mm: float) -> str:
+    """To a tenth of a millimeter, or as far as it takes to see that it isn't the required value."""
+    for decimals in (1, 2, 3):
+        if value_mm == required_mm or round(value_mm, decimals) != required_mm:
+            return f"{round(value_mm, decimals) + 0.0:.{decimals}f}"
+    return f"{'just below' if value_mm < required_mm else 'just above'} {required_mm:.0f}"

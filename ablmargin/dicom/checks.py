@@ -57,7 +57,7 @@ def without_scouts(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], l
     scouts = [header for header in headers if "LOCALIZER" in header.texts["ImageType"].upper().split("\\")]
     if not scouts or len(scouts) == len(headers):
         return list(headers), []
-    message = f"{len(scouts)} scout image(s) in the series were left out: {names(scouts)}"
+    message = f"{len(scouts)} scout image(s) in the series were left out"
     return [h for h in headers if h not in scouts], [Caution(code="NON_AXIAL_DROPPED", message=message)]
 
 
@@ -69,7 +69,7 @@ def without_copies(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], l
     copies = [header for group in seen.values() if len(group) > 1 for header in _copies_in(group)]
     if not copies:
         return list(headers), []
-    message = f"{len(copies)} second copies of slices were left out: {names(copies)}"
+    message = f"{len(copies)} second copies of slices were left out"
     return [h for h in headers if h not in copies], [Caution(code="DUPLICATE_INSTANCE", message=message)]
 
 
@@ -149,7 +149,7 @@ def stack_cautions(stack: Stack) -> list[Caution]:
     """Things of a regular stack that limit what may be concluded from it."""
     cautions = []
     spacing = stack.geometry.spacing_mm[0]
-    thickness = max((header.slice_thickness_mm or 0.0 for header in stack.headers), default=0.0)
+    thickness = largest_thickness_mm(stack.headers) or 0.0
     if max(spacing, thickness) > COARSE_MM:
         message = (
             f"slices are {thickness:g} mm thick at {spacing:.2f} mm spacing; finer than {COARSE_MM:g} mm is wanted"
@@ -159,6 +159,11 @@ def stack_cautions(stack: Stack) -> list[Caution]:
         message = f"positions in the headers are rounded: voxels lie up to {stack.worst_corner_mm:.3f} mm off"
         cautions.append(Caution(code="GEOM_ROUNDED", message=message))
     return cautions
+
+
+def largest_thickness_mm(headers: Iterable[SliceHeader]) -> float | None:
+    """Of all slices, as the thickest limits what can be seen; None if no header tells."""
+    return max((h.slice_thickness_mm for h in headers if h.slice_thickness_mm is not None), default=None)
 
 
 def merged(faults: Iterable[Fault]) -> tuple[Fault, ...]:

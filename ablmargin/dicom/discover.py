@@ -22,9 +22,10 @@ _NAMES_OF_DIRECTORIES = {"DICOMDIR", "DIRFILE"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """A file that isn't part of any CT series, and why.
+    """A file that isn't part of any CT series, or a folder that can't be searched, and why.
 
-    ``code`` is NOT_DICOM, NOT_CT, FILE_TRUNCATED (a damaged DICOM file), FILE_UNREADABLE or NOT_A_FILE.
+    ``code`` is NOT_DICOM, NOT_CT, FILE_TRUNCATED (a damaged DICOM file), FILE_UNREADABLE, NOT_A_FILE or
+    FOLDER_UNREADABLE.
     """
 
     source: str
@@ -65,7 +66,7 @@ class SeriesFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discovery:
-    """All CT series under a path, and every file that is in none."""
+    """All CT series under a path, and everything that is in none."""
 
     source: str
     series: tuple[SeriesFiles, ...]
@@ -85,11 +86,14 @@ def discover(path: Path, *, progress: Progress = silent) -> Discovery:
     """
     if not path.exists():
         raise UsageError(f"{path} doesn't exist")
-    root, files = (path, list(_files_under(path))) if path.is_dir() else (path.resolve().parent, [path.resolve()])
+    locked: list[Path] = []
+    root, files = (
+        (path, list(_files_under(path, locked))) if path.is_dir() else (path.resolve().parent, [path.resolve()])
+    )
     headers: list[SliceHeader] = []
-    skipped: list[Skipped] = []
+    skipped = [_skip(folder, _name_in(root, folder), "FOLDER_UNREADABLE", "can't be opened") for folder in locked]
     for done, file in enumerate(files):
-        found = _look_at(file, printable(str(file.relative_to(root))))
+        found = _look_at(file, _name_in(root, file))
         if isinstance(found, SliceHeader):
             headers.append(found)
         elif found is not None:
@@ -98,12 +102,23 @@ def discover(path: Path, *, progress: Progress = silent) -> Discovery:
     return Discovery(source=str(path), series=_grouped(headers, skipped, str(path)), skipped=tuple(skipped))
 
 
-def _files_under(folder: Path) -> Iterator[Path]:
-    """Everything under a folder that isn't a folder, sorted; links to folders are not followed."""
-    for parent, folders, names in os.walk(folder, followlinks=False):
+def _files_under(folder: Path, locked: list[Path]) -> Iterator[Path]:
+    """Everything under a folder that isn't a folder, sorted; links to folders are not followed.
+
+    Folders that can't be opened are added to ``locked``.
+    """
+
+    def note(error: OSError) -> None:
+        locked.append(Path(error.filename))
+
+    for parent, folders, names in os.walk(folder, onerror=note, followlinks=False):
         folders.sort()
         links = [name for name in folders if (Path(parent) / name).is_symlink()]
         yield from (Path(parent) / name for name in sorted([*names, *links]))
+
+
+def _name_in(root: Path, path: Path) -> str:
+    return printable(str(path if path == root else path.relative_to(root)))
 
 
 def _look_at(path: Path, source: str) -> SliceHeader | Skipped | None:
@@ -174,4 +189,4 @@ def _grouped(headers: list[SliceHeader], skipped: list[Skipped], source: str) ->
 def _by_time(members: list[SliceHeader]) -> tuple[str, int, str]:
     first = min(members, key=lambda header: header.acquired or "")
     number = first.texts["SeriesNumber"]
-    return first.acquired or "", int(number) if number.isdigit() else 0, first.series_uid
+    return first.acquired or "", int(number) if number.isdecimal() else 0, first.series_uid

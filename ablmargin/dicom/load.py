@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablmargin.case import SeriesRecord
-from ablmargin.dicom.checks import check_series, merged
+from ablmargin.dicom.checks import check_series, largest_thickness_mm, merged
 from ablmargin.dicom.decode import DecodingError, pixel_type, significant, stored_values
 from ablmargin.dicom.discover import SeriesFiles
 from ablmargin.dicom.header import SliceHeader
@@ -96,12 +96,11 @@ def _padding_cautions(padded: int, total: int) -> list[Caution]:
 
 
 def _record(series: SeriesFiles, stack: Stack, sha256: str) -> SeriesRecord:
-    first = stack.headers[0]
     return SeriesRecord(
-        modality=first.texts["Modality"],
+        modality=stack.headers[0].texts["Modality"],
         series_uid=printable(series.series_uid) or None,
         slices=len(stack.headers),
-        slice_thickness_mm=first.slice_thickness_mm,
+        slice_thickness_mm=largest_thickness_mm(stack.headers),
         acquired=min((header.acquired for header in stack.headers if header.acquired), default=None),
         sha256=sha256,
         name=series.source,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ablmargin.dicom.checks import check_series
+from ablmargin.dicom.checks import check_series, largest_thickness_mm
 from ablmargin.dicom.discover import SeriesFiles, discover
 from ablmargin.progress import Progress, silent
 
@@ -35,6 +35,7 @@ def overview(path: Path, *, progress: Progress = silent) -> dict[str, Any]:
 def _series(series: SeriesFiles) -> dict[str, Any]:
     checked = check_series(series)
     first = series.headers[0]
+    kept = series.headers if checked.stack is None else checked.stack.headers
     return {
         "number": series.number,
         "series_uid": series.series_uid,
@@ -43,7 +44,7 @@ def _series(series: SeriesFiles) -> dict[str, Any]:
         "rows": first.rows,
         "columns": first.columns,
         "spacing_mm": None if checked.stack is None else list(checked.stack.geometry.spacing_mm),
-        "slice_thickness_mm": first.slice_thickness_mm,
+        "slice_thickness_mm": largest_thickness_mm(kept),
         "acquired": first.acquired,
         "usable": checked.stack is not None,
         "problems": [{"code": fault.code, "message": str(fault)} for fault in checked.faults],

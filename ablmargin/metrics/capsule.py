@@ -38,7 +38,8 @@ def measure_capsule(margin: MarginResult, *, required_mm: float) -> Capsule:
     """
     depth = np.full(len(margin.margin_mm), np.inf) if margin.depth_mm is None else margin.depth_mm
     shallow = depth < required_mm
-    missing = np.minimum(required_mm, np.maximum(depth, 0.0)) - margin.margin_mm
+    reached = margin.margin_mm if margin.constrained_mm is None else margin.constrained_mm
+    missing = np.minimum(required_mm, np.maximum(depth, 0.0)) - reached
     return Capsule(
         subcapsular=bool(shallow.any()),
         depth_limited_share=float(margin.area_mm2[shallow].sum() / margin.area_mm2.sum()),

@@ -18,7 +18,6 @@ import numpy as np
 from scipy import linalg, ndimage
 
 from ablmargin.geometry import Array, BoolArray, FloatArray, Triple
-from ablmargin.metrics.edt import averaged_signed_edt_mm
 from ablmargin.threads import one_blas_thread
 
 PAD_VOXELS = 3
@@ -84,13 +83,15 @@ class LevelSet:
         return _local_basis(scaled, self.coefficients.shape, derived=axis)[0] / self.knot_mm
 
 
-def fit_level_set(voxels: BoolArray, spacing_mm: Triple, *, smoothness: float) -> LevelSet:
+def fit_level_set(voxels: BoolArray, distance_mm: FloatArray, spacing_mm: Triple, *, smoothness: float) -> LevelSet:
     """Fit the level set to one connected mask.
 
     Parameters
     ----------
     voxels : ndarray of bool, shape (k, j, i)
         With at least ``PAD_VOXELS`` empty voxels on every side.
+    distance_mm : ndarray, shape (k, j, i)
+        The mask's averaged signed distances, see :mod:`ablmargin.metrics.edt`.
     spacing_mm : (float, float, float)
     smoothness : float
         Weight of the penalty.
@@ -102,12 +103,11 @@ def fit_level_set(voxels: BoolArray, spacing_mm: Triple, *, smoothness: float) -
     """
     spacing = np.array(spacing_mm)
     low, knot, sizes = _knots(voxels, spacing)
-    distance = averaged_signed_edt_mm(voxels, spacing_mm)
-    anchors = _anchors(distance, spacing, low, low + (np.array(sizes) - 3) * knot)
+    anchors = _anchors(distance_mm, spacing, low, low + (np.array(sizes) - 3) * knot)
     fixed, target = _normal_equations(*anchors, low=low, knot=knot, sizes=sizes)
     fixed += smoothness * _penalty(sizes, knot)
     fixed[np.diag_indices_from(fixed)] += 1e-9 * np.trace(fixed) / len(fixed)
-    inner, outer, weights = _crossings(voxels, distance, spacing)
+    inner, outer, weights = _crossings(voxels, distance_mm, spacing)
     points = (inner + outer) / 2
     level_set = _solved(fixed, target, points, weights, low=low, knot=knot, sizes=sizes)
     for _ in range(ROUNDS):

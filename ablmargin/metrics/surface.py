@@ -8,27 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import permutations
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from scipy import ndimage
-from skimage import measure
 
-from ablmargin.geometry import Array, BoolArray, FloatArray, PointTransform, Triple
-from ablmargin.metrics.distance import signed_distances_mm
+from ablmargin.geometry import Array, BoolArray, FloatArray, Geometry, PointTransform, Triple
+from ablmargin.metrics.distance import distances_mm, signed_distances_mm, voxelize
 from ablmargin.metrics.edt import averaged_signed_edt_mm
+from ablmargin.metrics.mesh import Mesh, areas_mm2, enclosed_mm3, joined, marching_cubes, voxel_mesh
 from ablmargin.metrics.spline import PAD_VOXELS, LevelSet, fit_level_set
 from ablmargin.volume import LabelMask
 
 MIN_SPLINE_VOXELS = 50
 MIN_SPLINE_SLICES = 2
-LIGHT_BLUR_MM = 0.7
 MAX_OFFSET_VOXELS = 0.15
 """How far a plausible surface may lie from the mask on average, by volume, in units of the largest spacing."""
+MAX_STRAY_MM, MAX_STRAY_VOXELS, MAX_EXCURSION_VOXELS = 0.75, 0.5, 0.6
+"""How far a plausible surface may leave a voxel center on its wrong side, and how far it may itself go from the border
+between the voxels: so many mm or, if that is more, so many of the largest spacing."""
 
 Method = Literal["spline", "fast"]
-Mesh = tuple[FloatArray, Array]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,8 +70,7 @@ class Surface:
 
     @property
     def triangle_areas_mm2(self) -> FloatArray:
-        a, b, c = (self.vertices_mm[self.triangles[:, corner]] for corner in range(3))
-        return np.asarray(np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2)
+        return areas_mm2(self.vertices_mm, self.triangles)
 
     @property
     def vertex_areas_mm2(self) -> FloatArray:
@@ -85,7 +84,7 @@ class Surface:
 
     @property
     def volume_ml(self) -> float:
-        return _enclosed_mm3(self.vertices_mm, self.triangles) / 1000.0
+        return enclosed_mm3(self.vertices_mm, self.triangles) / 1000.0
 
     @property
     def centroids_mm(self) -> FloatArray:
@@ -125,9 +124,9 @@ def surface_of(mask: LabelMask, *, method: Method = "spline") -> Surface:
     start, stop = mask.bounding_box()
     voxels = np.pad(mask.cropped(start, stop).voxels, PAD_VOXELS)
     spacing = mask.geometry.spacing_mm
-    vertices, triangles = _voxel_mesh(voxels, spacing) if method == "fast" else _spline_meshes(voxels, spacing)
+    vertices, triangles = voxel_mesh(voxels, spacing) if method == "fast" else _spline_meshes(voxels, spacing)
     points = mask.geometry.points_at(vertices / np.array(spacing) - PAD_VOXELS + np.array(start))
-    if _enclosed_mm3(points, triangles) < 0:
+    if enclosed_mm3(points, triangles) < 0:
         triangles = triangles[:, ::-1]
     return Surface(vertices_mm=points, triangles=triangles, frame_uid=mask.geometry.frame_uid)
 
@@ -135,37 +134,39 @@ def surface_of(mask: LabelMask, *, method: Method = "spline") -> Surface:
 def _spline_meshes(voxels: BoolArray, spacing_mm: Triple) -> Mesh:
     """The mesh of all parts and cavities; of the bare voxels if the smooth ones cut each other."""
     meshes = []
-    for solid, faces_out in _solids(voxels):
-        mesh = _spline_mesh(solid, spacing_mm) or _voxel_mesh(solid, spacing_mm)
-        meshes.append(mesh if faces_out else (mesh[0], mesh[1][:, ::-1]))
-    return _voxel_mesh(voxels, spacing_mm) if _cut_each_other(meshes) else _joined(meshes)
+    for solid, first, faces_out in _solids(voxels):
+        vertices, triangles = _spline_mesh(solid, spacing_mm) or voxel_mesh(solid, spacing_mm)
+        meshes.append((vertices + first * np.array(spacing_mm), triangles if faces_out else triangles[:, ::-1]))
+    return voxel_mesh(voxels, spacing_mm) if _cut_each_other(meshes) else joined(meshes)
 
 
-def _solids(voxels: BoolArray) -> Iterator[tuple[BoolArray, bool]]:
-    """Connected parts with their cavities filled (True), and the cavities (False)."""
-    parts, count = ndimage.label(voxels, structure=np.ones((3, 3, 3)))
-    for part in range(1, count + 1):
-        filled = np.asarray(ndimage.binary_fill_holes(parts == part))
-        yield filled, True
-        cavities, holes = ndimage.label(filled & (parts != part))
-        for cavity in range(1, holes + 1):
-            yield cavities == cavity, False
+def _solids(voxels: BoolArray) -> Iterator[tuple[BoolArray, Array, bool]]:
+    """Connected parts with their cavities filled (True), and the cavities (False).
+
+    Each in a box of its own with ``PAD_VOXELS`` around it, beside the index of the box's first voxel.
+    """
+    for part, first in _parts(voxels, np.ones((3, 3, 3))):
+        filled = np.asarray(ndimage.binary_fill_holes(part))
+        yield filled, first, True
+        for cavity, start in _parts(filled & ~part, None):
+            yield cavity, first + start, False
+
+
+def _parts(voxels: BoolArray, structure: Array | None) -> Iterator[tuple[BoolArray, Array]]:
+    labels, _ = ndimage.label(voxels, structure=structure)
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        yield np.pad(labels[box] == number, PAD_VOXELS), np.array([axis.start for axis in box]) - PAD_VOXELS
 
 
 def _spline_mesh(solid: BoolArray, spacing_mm: Triple) -> Mesh | None:
-    """Mesh of the smoothest level set that stays with the mask; None if there is none."""
-    used = ndimage.find_objects(solid.astype(np.uint8))[0]
-    thinnest = min(axis.stop - axis.start for axis in used)
-    if thinnest < MIN_SPLINE_SLICES or np.count_nonzero(solid) < MIN_SPLINE_VOXELS:
+    """Mesh of the smoothest level set that stays with the mask, padded tightly; None if there is none."""
+    if min(solid.shape) - 2 * PAD_VOXELS < MIN_SPLINE_SLICES or np.count_nonzero(solid) < MIN_SPLINE_VOXELS:
         return None
-    crop = tuple(slice(axis.start - PAD_VOXELS, axis.stop + PAD_VOXELS) for axis in used)
-    offset = np.array([axis.start for axis in crop]) * np.array(spacing_mm)
-    first = _smoothness(max(spacing_mm))
+    distance, first = averaged_signed_edt_mm(solid, spacing_mm), _smoothness(max(spacing_mm))
     for smoothness in (first, first / 10, first / 100):
-        level_set = fit_level_set(solid[crop], spacing_mm, smoothness=smoothness)
-        mesh = _level_set_mesh(level_set)
-        if mesh is not None and _is_plausible(level_set, mesh, solid[crop], spacing_mm):
-            return mesh[0] + offset, mesh[1]
+        mesh = _level_set_mesh(fit_level_set(solid, distance, spacing_mm, smoothness=smoothness))
+        if mesh is not None and _is_plausible(mesh, solid, distance, spacing_mm):
+            return mesh
     return None
 
 
@@ -175,7 +176,10 @@ def _smoothness(coarsest_mm: float) -> float:
 
 
 def _level_set_mesh(level_set: LevelSet) -> Mesh | None:
-    """The zero level of the largest positive region; None if it is empty or leaves the box."""
+    """The zero level around the largest positive region; None if it is empty or leaves the box.
+
+    The field isn't held far from the border, so deep inside a large structure it may dip below zero: that is filled.
+    """
     extent = level_set.high_mm - level_set.low_mm
     step = float(np.clip(extent.mean() / 24, 0.5, 1.2))
     counts = np.ceil(extent / step).astype(int) + 1
@@ -185,64 +189,60 @@ def _level_set_mesh(level_set: LevelSet) -> Mesh | None:
     if not found:
         return None
     main = 1 + int(np.argmax(np.bincount(regions.ravel())[1:]))
-    field = np.where(regions == main, field, -np.abs(field) - 1e-9)
+    solid = ndimage.binary_fill_holes(regions == main)
+    field = np.where(solid, 1.0, -1.0) * np.maximum(np.abs(field), 1e-9)
     if any(face.max() > 0 for axis in range(3) for face in (field.take(0, axis=axis), field.take(-1, axis=axis))):
         return None
     steps = np.array([axis[1] - axis[0] for axis in axes])
-    vertices, triangles = _marching_cubes(field, tuple(steps))
+    vertices, triangles = marching_cubes(field, tuple(steps))
     pulled = level_set.pulled_to_zero(vertices + level_set.low_mm, max_step_mm=step / 2)
     return pulled, triangles
 
 
-def _is_plausible(level_set: LevelSet, mesh: Mesh, voxels: BoolArray, spacing_mm: Triple) -> bool:
-    """Whether volume and voxels agree: every voxel that isn't next to the border keeps its side."""
-    vertices, triangles = mesh
-    inner = np.asarray(ndimage.binary_erosion(voxels))
-    outer = ~np.asarray(ndimage.binary_dilation(voxels))
-    axes = [np.arange(size) * spacing for size, spacing in zip(voxels.shape, spacing_mm, strict=True)]
-    within = [(a >= low) & (a <= high) for a, low, high in zip(axes, level_set.low_mm, level_set.high_mm, strict=True)]
-    box = np.ix_(*within)
-    field = level_set.on_grid(*(axis[part] for axis, part in zip(axes, within, strict=True)))
-    area = Surface(vertices_mm=vertices, triangles=triangles).area_mm2
+def _is_plausible(mesh: Mesh, voxels: BoolArray, distance_mm: FloatArray, spacing_mm: Triple) -> bool:
+    """Whether a mesh, mm along the array's axes, stays with the voxels and their distances to the border.
+
+    The volume agrees, and every voxel center that isn't next to the border keeps its side. No other center lies far on
+    its wrong side, as in a spike that is cut off; no vertex lies far from the border, as at a spike that is drawn out.
+    """
+    coarsest = max(spacing_mm)
     expected = np.count_nonzero(voxels) * float(np.prod(spacing_mm))
-    offset = abs(abs(_enclosed_mm3(vertices, triangles)) - expected) / area
-    stray = np.count_nonzero(inner[box] & (field <= 0)) + np.count_nonzero(outer[box] & (field >= 0))
-    return stray == 0 and bool(offset <= MAX_OFFSET_VOXELS * max(spacing_mm))
+    offset = abs(abs(enclosed_mm3(*mesh)) - expected) / float(areas_mm2(*mesh).sum())
+    excursion = np.abs(ndimage.map_coordinates(distance_mm, (mesh[0] / np.array(spacing_mm)).T, order=1)).max()
+    if offset > MAX_OFFSET_VOXELS * coarsest or excursion > max(MAX_STRAY_MM, MAX_EXCURSION_VOXELS * coarsest):
+        return False
+    stray = _strays(mesh, voxels, spacing_mm)
+    deep = np.asarray(ndimage.binary_erosion(voxels)) | ~np.asarray(ndimage.binary_dilation(voxels))
+    if (stray & deep).any():
+        return False
+    farthest = distances_mm(*mesh, np.argwhere(stray) * np.array(spacing_mm)).max(initial=0.0)
+    return bool(farthest <= max(MAX_STRAY_MM, MAX_STRAY_VOXELS * coarsest))
 
 
-def _voxel_mesh(voxels: BoolArray, spacing_mm: Triple) -> Mesh:
-    """Marching cubes on the voxel distances, blurred a little; every voxel keeps its side."""
-    distance = averaged_signed_edt_mm(voxels, spacing_mm)
-    blurred = ndimage.gaussian_filter(distance, LIGHT_BLUR_MM / np.array(spacing_mm))
-    least = 0.1 * min(spacing_mm)
-    return _marching_cubes(np.where(voxels, np.maximum(blurred, least), np.minimum(blurred, -least)), spacing_mm)
-
-
-def _marching_cubes(field: FloatArray, spacing_mm: tuple[float, ...]) -> Mesh:
-    marching_cubes: Any = measure.marching_cubes  # has no annotations
-    vertices, triangles, _, _ = marching_cubes(field, 0.0, spacing=spacing_mm, allow_degenerate=False)
-    return np.asarray(vertices, np.float64), np.asarray(triangles, np.int64)
+def _strays(mesh: Mesh, voxels: BoolArray, spacing_mm: Triple) -> BoolArray:
+    """Voxels whose centers lie on the wrong side of a mesh, mm along the array's axes."""
+    own_axes = Geometry(
+        shape=(voxels.shape[0], voxels.shape[1], voxels.shape[2]),
+        spacing_mm=spacing_mm,
+        origin_mm=(0.0, 0.0, 0.0),
+        directions=((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+    )
+    return np.asarray(voxelize(Surface(vertices_mm=mesh[0], triangles=mesh[1]), own_axes) != voxels)
 
 
 def _cut_each_other(meshes: list[Mesh]) -> bool:
     """Whether a part lies neither wholly inside nor wholly outside another."""
-    return any(_straddles(mine, other) for mine, other in permutations(meshes, 2))
+    low = np.array([vertices.min(axis=0) for vertices, _ in meshes])
+    high = np.array([vertices.max(axis=0) for vertices, _ in meshes])
+    for number, mesh in enumerate(meshes):
+        meeting = ((low <= high[number]) & (high >= low[number])).all(axis=1)
+        if any(_straddles(meshes[other], mesh) for other in np.flatnonzero(meeting) if other != number):
+            return True
+    return False
 
 
 def _straddles(mine: Mesh, other: Mesh) -> bool:
     points, (low, high) = mine[0], (other[0].min(axis=0), other[0].max(axis=0))
-    if (points.min(axis=0) > high).any() or (points.max(axis=0) < low).any():
-        return False
-    inside = signed_distances_mm(Surface(vertices_mm=other[0], triangles=other[1]), points) > 0
-    return bool(inside.any() and not inside.all())
-
-
-def _joined(meshes: list[Mesh]) -> Mesh:
-    firsts = np.cumsum([0, *(len(vertices) for vertices, _ in meshes[:-1])])
-    triangles = [faces + first for (_, faces), first in zip(meshes, firsts, strict=True)]
-    return np.concatenate([vertices for vertices, _ in meshes]), np.concatenate(triangles)
-
-
-def _enclosed_mm3(vertices: FloatArray, triangles: Array) -> float:
-    a, b, c = (vertices[triangles[:, corner]] for corner in range(3))
-    return float(np.einsum("ni,ni->n", a, np.cross(b, c)).sum() / 6)
+    near = ((points >= low) & (points <= high)).all(axis=1)
+    inside = signed_distances_mm(Surface(vertices_mm=other[0], triangles=other[1]), points[near]) > 0
+    return bool(inside.any() and not (near.all() and inside.all()))

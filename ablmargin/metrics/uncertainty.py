@@ -10,13 +10,14 @@ each bound held in 94 to 100 % of the cases in every group of shape and error.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
 from scipy.special import ndtr
 
-from ablmargin.geometry import FloatArray
+from ablmargin.geometry import Array, BoolArray, FloatArray
 from ablmargin.metrics.displacement import Field, capsule_field, drawn_changes_mm, plain_field, spread_points
 from ablmargin.metrics.distance import distances_mm
 from ablmargin.metrics.margin import MarginResult
@@ -133,42 +134,77 @@ def bound_margin(
     0.65 standard deviations. The bounds are no better than ``sd_mm``: one too small by a quarter leaves the upper bound
     with 80 % where the margin is even all round.
     """
-    for name, value in (("sd_mm", sd_mm), ("segmentation_sd_mm", segmentation_sd_mm), ("sampling", sampling_error_mm)):
-        if not (math.isfinite(value) and value >= 0):
-            raise ValueError(f"{name} must be finite and not negative, not {value}")
-    if not correlation_length_mm > 0:
-        raise ValueError(f"correlation_length_mm must be positive, not {correlation_length_mm}")
-    observed = margin.constrained_mm if constrained else margin.margin_mm
-    if observed is None:
-        raise ValueError("there are no constrained margins to bound")
-    sd = math.hypot(sd_mm, segmentation_sd_mm)
-    low = float(observed.min())
+    _require_meaning(sd_mm, correlation_length_mm, sampling_error_mm, segmentation_sd_mm)
+    observed, inside = _observed(margin, constrained=constrained)
+    sd, low = math.hypot(sd_mm, segmentation_sd_mm), float(observed.min())
     if sd == 0:
         return _widened(low, low, low, 0.0, sampling_error_mm)
-    few = spread_points(margin.points_mm, observed, MAX_POINTS)
+    few, areas = _thinned(margin, observed)
     points, seen = margin.points_mm[few], observed[few]
-    nearest = cKDTree(points).query(margin.points_mm)[1]
-    areas = np.asarray(np.bincount(nearest, margin.area_mm2, minlength=len(few)), np.float64)
 
-    def changes(field: Field) -> FloatArray:
+    def draw(field: Field) -> FloatArray:
         return drawn_changes_mm(
             field, points, sd_mm=sd, correlation_length_mm=correlation_length_mm, draws=draws, seed=seed
         )
 
-    reach = 4 * sd + 1
-    if not constrained or margin.zone_inside_liver is None:
-        change = changes(plain_field(zone, points, reach_mm=reach))
-        return _bounds(points, areas, seen, change, sd=sd, sampling=sampling_error_mm, cautious=constrained)
-    inside = margin.zone_inside_liver
+    if inside is None:
+        change = draw(plain_field(zone, points, reach_mm=_reach_mm(sd)))
+        return _bounds(points, areas, seen, change, sd=sd, sampling=sampling_error_mm, cautious=False)
     allowed = seen > margin.margin_mm[few] + 1e-6
-    change = changes(capsule_field(zone, inside, allowed, points, reach_mm=reach))
-    bounds = _bounds(points, areas, seen, change, sd=sd, sampling=sampling_error_mm, cautious=True)
+    return _constrained_bounds(
+        points, areas, seen, allowed=allowed, zone=zone, inside=inside, draw=draw, sd=sd, sampling=sampling_error_mm
+    )
+
+
+def _require_meaning(sd_mm: float, correlation_length_mm: float, sampling_mm: float, segmentation_sd_mm: float) -> None:
+    for name, value in (("sd_mm", sd_mm), ("segmentation_sd_mm", segmentation_sd_mm), ("sampling", sampling_mm)):
+        if not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"{name} must be finite and not negative, not {value}")
+    if not correlation_length_mm > 0:
+        raise ValueError(f"correlation_length_mm must be positive, not {correlation_length_mm}")
+
+
+def _observed(margin: MarginResult, *, constrained: bool) -> tuple[FloatArray, BoolArray | None]:
+    """The margins to bound and, if they are the constrained ones, the zone's triangles that they refer to."""
+    if not constrained:
+        return margin.margin_mm, None
+    if margin.constrained_mm is None or margin.zone_inside_liver is None:
+        raise ValueError("there are no constrained margins to bound")
+    return margin.constrained_mm, margin.zone_inside_liver
+
+
+def _thinned(margin: MarginResult, observed: FloatArray) -> tuple[Array, FloatArray]:
+    """Numbers of the points to draw for, the smallest margin among them, and the surface around each."""
+    few = spread_points(margin.points_mm, observed, MAX_POINTS)
+    nearest = cKDTree(margin.points_mm[few]).query(margin.points_mm)[1]
+    return few, np.asarray(np.bincount(nearest, margin.area_mm2, minlength=len(few)), np.float64)
+
+
+def _reach_mm(sd: float) -> float:
+    return 4 * sd + 1
+
+
+def _constrained_bounds(
+    points: FloatArray,
+    areas: FloatArray,
+    seen: FloatArray,
+    *,
+    allowed: BoolArray,
+    zone: Surface,
+    inside: BoolArray,
+    draw: Callable[[Field], FloatArray],
+    sd: float,
+    sampling: float,
+) -> MarginBounds:
+    """Bounds with the capsule; the upper one also if tumor seen outside the zone there is so by misalignment only."""
+    change = draw(capsule_field(zone, inside, allowed, points, reach_mm=_reach_mm(sd)))
+    bounds = _bounds(points, areas, seen, change, sd=sd, sampling=sampling, cautious=True)
     free = distances_mm(zone.vertices_mm, zone.triangles[inside], points)
     feigned = (seen < 0) & (seen >= -FEIGNED_SD * sd) & (free > -seen + 1e-6)
     if not feigned.any():
         return bounds
-    change = changes(capsule_field(zone, inside, allowed | feigned, points, reach_mm=reach))
-    lenient = _upper(np.where(feigned, free, seen), change, areas, sd) + sampling_error_mm
+    change = draw(capsule_field(zone, inside, allowed | feigned, points, reach_mm=_reach_mm(sd)))
+    lenient = _upper(np.where(feigned, free, seen), change, areas, sd) + sampling
     return replace(bounds, upper_mm=max(bounds.upper_mm, lenient))
 
 

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from ablmargin.errors import RegistrationError
 from ablmargin.geometry import Array, FloatArray, Geometry, PointTransform, Triple, triple
-from ablmargin.registration.bspline import evaluate
+from ablmargin.registration.bspline import basis, evaluate
 
 _CHUNK = 1_000_000
 _FAR_MM = 1000.0
+_PARALLEL_TOLERANCE = 1e-6
+"""Directions of a grid this close to x, y and z move no voxel of a body by more than 0.001 mm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -144,11 +146,10 @@ def inverse_points(
 def displacement_on(transform: PointTransform, geometry: Geometry) -> NDArray[np.float32]:
     """The map as a vector image: shape (k, j, i, 3), float32, (x, y, z) LPS mm; target point = source point + vector."""
     field = np.empty((*geometry.shape, 3), np.float32)
-    flat = field.reshape(-1, 3)
-    for start in range(0, len(flat), _CHUNK):
-        numbers = np.arange(start, min(start + _CHUNK, len(flat)))
-        points = geometry.points_at(np.stack(np.unravel_index(numbers, geometry.shape), axis=-1))
-        flat[numbers] = transform.map_points(points) - points
+    if isinstance(transform, SplineTransform) and _is_along_axes(geometry):
+        _fill_axis_by_axis(field, transform, geometry)
+    else:
+        _fill_point_by_point(field, transform, geometry)
     return field
 
 
@@ -162,6 +163,51 @@ def jacobian_determinants(transform: PointTransform, points_mm: FloatArray, *, s
         for step in step_mm * np.eye(3)
     ]
     return np.asarray(np.linalg.det(np.stack(columns, axis=-1)))
+
+
+def _is_along_axes(geometry: Geometry) -> bool:
+    """Whether each axis of a grid runs along x, y or z, up or down."""
+    return bool(np.sort(np.abs(geometry.directions), axis=1)[:, :2].max() <= _PARALLEL_TOLERANCE)
+
+
+def _fill_axis_by_axis(field: NDArray[np.float32], spline: SplineTransform, geometry: Geometry) -> None:
+    """A cubic B-spline is a product of one function an axis: two small matrix products a slice give all its vectors."""
+    axes = np.abs(geometry.directions).argmax(axis=1).tolist()
+    slices, rows, columns = (_basis_along(spline, geometry, index, axis) for index, axis in enumerate(axes))
+    across, down, right = _rigid_vectors(spline.rigid, geometry)
+    control = spline.coefficients_mm.transpose(*axes, 3).astype(np.float32)
+    for k, vectors in enumerate(np.tensordot(slices, control, axes=1)):
+        slab = field[k]
+        np.matmul(rows, (columns @ vectors).reshape(rows.shape[1], -1), out=slab.reshape(len(rows), -1))
+        slab += (across[k] + right).astype(np.float32)
+        slab += down[:, None].astype(np.float32)
+
+
+def _basis_along(spline: SplineTransform, geometry: Geometry, index: int, axis: int) -> NDArray[np.float32]:
+    """The basis functions along x, y or z (``axis``) at each index of one array axis: shape (voxels, control points)."""
+    step_mm = geometry.spacing_mm[index] * geometry.directions[index][axis]
+    places_mm = geometry.origin_mm[axis] + step_mm * np.arange(geometry.shape[index])
+    count = spline.counts[axis]
+    positions = (places_mm - spline.origin_mm[axis]) / spline.knot_mm
+    return basis(np.clip(positions, 0.0, count - 3.0), count).astype(np.float32)
+
+
+def _rigid_vectors(rigid: RigidTransform, geometry: Geometry) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Three arrays, one an array axis, shape (voxels, 3), whose sum at (k, j, i) is where the rigid map leads from there."""
+    points = geometry.points_at(np.concatenate([np.zeros((1, 3)), np.eye(3)]))
+    start, *neighbors = rigid.map_points(points) - points
+    first, second, third = (
+        np.arange(size)[:, None] * (neighbor - start) for size, neighbor in zip(geometry.shape, neighbors, strict=True)
+    )
+    return start + first, second, third
+
+
+def _fill_point_by_point(field: NDArray[np.float32], transform: PointTransform, geometry: Geometry) -> None:
+    flat = field.reshape(-1, 3)
+    for start in range(0, len(flat), _CHUNK):
+        numbers = np.arange(start, min(start + _CHUNK, len(flat)))
+        points = geometry.points_at(np.stack(np.unravel_index(numbers, geometry.shape), axis=-1))
+        flat[numbers] = transform.map_points(points) - points
 
 
 def _rough_inverse(transform: PointTransform, targets_mm: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ablmargin.case import Case
 from ablmargin.errors import UsageError
@@ -40,8 +45,8 @@ def write_case_folder(result: CaseResult, out: Path, *, overwrite: bool, command
     overwrite : bool
         Whether a folder that isn't empty may be replaced; it is then kept as ``<out>.previous-<n>``.
     command : sequence of str
-        The command line, for ``provenance.json``. Absolute paths are reduced to their last name, as they tell more
-        about a hospital's computers than a result should.
+        The command line, for ``provenance.json``. Of paths only a file's own name is kept: folders may be named after
+        patients.
 
     Raises
     ------
@@ -99,7 +104,7 @@ def provenance_record(result: CaseResult, command: Sequence[str], folder: Path) 
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
         "case_id": result.case_id,
-        "command": [without_folders(word) for word in command],
+        "command": command_record(command),
         "started": provenance.started,
         "finished": provenance.finished,
         "settings": dict(provenance.settings),
@@ -109,17 +114,31 @@ def provenance_record(result: CaseResult, command: Sequence[str], folder: Path) 
     }
 
 
-def without_folders(word: str) -> str:
-    """A word of a command line with an absolute path in it reduced to the path's last name.
+def command_record(command: Sequence[str]) -> list[str]:
+    """A command line that names no folder: an option's value that is one on this disk becomes ``(folder)``."""
+    record = []
+    for before, word in pairwise(["", *command]):
+        option, value = _option_and_value(word)
+        is_value = bool(option) or before.startswith("-")
+        is_folder = is_value and os.path.isdir(value)  # noqa: PTH112  no error if it is too long for a path
+        record.append(f"{option}(folder)" if is_folder else without_folders(word))
+    return record
 
-    >>> without_folders("/data/smith/pre"), without_folders("--tumor=/data/plan.dcm#Tumor 1"), without_folders("-5")
-    ('pre', '--tumor=plan.dcm#Tumor 1', '-5')
+
+def without_folders(word: str) -> str:
+    """A word of a command line with a path in it reduced to the path's last name.
+
+    >>> without_folders("smith/pre"), without_folders("--tumor=/data/plan.nrrd#Tumor 1"), without_folders("-5")
+    ('pre', '--tumor=plan.nrrd#Tumor 1', '-5')
     """
-    option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
-    for kind in (PurePosixPath, PureWindowsPath):
-        if kind(value).is_absolute():
-            return f"{option}{equals}{kind(value).name}"
-    return word
+    option, value = _option_and_value(word)
+    return option + re.split(r"[/\\]", value.rstrip("/\\"))[-1]
+
+
+def _option_and_value(word: str) -> tuple[str, str]:
+    """``--option=value`` as ``--option=`` and the value; other words as a value alone."""
+    option, equals, value = word.partition("=")
+    return (option + equals, value) if word.startswith("-") and equals else ("", word)
 
 
 def _with_report_time(result: CaseResult, seconds: float) -> CaseResult:
@@ -156,7 +175,15 @@ def _write_registration(result: CaseResult, folder: Path) -> None:
     geometry = liver.geometry.cropped(*liver.bounding_box(pad_mm=FIELD_PAD_MM))
     (folder / "registration").mkdir()
     vectors_mm = displacement_on(result.alignment.post_from_pre, geometry)
+    _round_in_place(vectors_mm)
     save_vector_field(vectors_mm, geometry, folder / "registration" / "pre_to_post_displacement.nrrd")
+
+
+def _round_in_place(vectors_mm: NDArray[np.float32]) -> None:
+    """To 1/1024 mm, a binary fraction: the digits beyond mean nothing, and no compression makes them smaller."""
+    vectors_mm *= 1024
+    np.rint(vectors_mm, out=vectors_mm)
+    vectors_mm /= 1024
 
 
 def _write_json(record: Mapping[str, Any], path: Path) -> None:
@@ -196,7 +223,7 @@ def _previous(out: Path) -> Path:
 
 
 def _sync(folder: Path) -> None:
-    """Ask the disk to have every file before the folder gets its name."""
+    """Have the disk take every file before the folder gets its name."""
     for path in [folder, *folder.rglob("*")]:
         if path.is_dir():
             _sync_folder(path)
@@ -206,10 +233,10 @@ def _sync(folder: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows can't open a folder to sync it
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    """Where that is possible: Windows can't open a folder for it, some network shares refuse."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ablmargin.case import Exam, RasMutation
 from ablmargin.clinical.criteria import EVIDENCE, THRESHOLDS_MM, Verdict
+from ablmargin.report import DISCLAIMER
 from ablmargin.report.numbers import UNKNOWN, lesion_numbers, registration_numbers, signed_mm
 from ablmargin.report.planes import views_at_thinnest
 from ablmargin.report.ruler import draw_ruler
@@ -21,8 +22,6 @@ from ablmargin.report.slices import draw_slices
 from ablmargin.report.surface_view import draw_surface
 from ablmargin.result import CaseResult, LesionResult, MaskRecord
 from ablmargin.volume import Structure
-
-DISCLAIMER = "Research software. Not a medical device: not for diagnosis or treatment decisions."
 
 RULES = {
     RasMutation.WILD_TYPE: "RAS wild type: at least 5 mm",
@@ -110,10 +109,21 @@ def _pictures(result: CaseResult, lesion: LesionResult) -> Iterator[Picture]:
     if result.case is not None or not withheld:
         views = views_at_thinnest(result, lesion)
         png = draw_slices(views, required_mm=lesion.judgement.required_margin_mm, measured=not withheld)
-        caption = _SLICES_FAILED if withheld else _SLICES if result.case is not None else _MASKS
+        caption = _SLICES_FAILED if withheld else _slices_caption(result, lesion)
         yield Picture.of(png, "Axial, coronal and sagittal planes through the thinnest place of the margin.", caption)
     if not withheld:
-        yield Picture.of(draw_surface(lesion), "The tumor's surface colored by its margin.", _SURFACE)
+        caption = _SURFACE.format(place=_thinnest_place(lesion))
+        yield Picture.of(draw_surface(lesion), "The tumor's surface colored by its margin.", caption)
+
+
+def _slices_caption(result: CaseResult, lesion: LesionResult) -> str:
+    if result.case is not None:
+        return _SLICES.format(place=_thinnest_place(lesion))
+    return _MASKS.format(place=_thinnest_place(lesion)) + ("" if lesion.capsule is None else _RING_IGNORES_LIVER)
+
+
+def _thinnest_place(lesion: LesionResult) -> str:
+    return "thinnest place within the liver" if lesion.judges_constrained else "thinnest place"
 
 
 _RULER = (
@@ -122,7 +132,7 @@ _RULER = (
 )
 _WITHIN = " The hollow diamond is the minimum with nothing excluded; the verdict is about the margin within the liver."
 _SLICES = (
-    "The three planes through the thinnest place (cross), in the CT before ablation and in the CT after it, brought onto "
+    "The three planes through the {place} (cross), in the CT before ablation and in the CT after it, brought onto "
     "the first by the registration. The ablation zone should reach the dotted line, which ends where the liver ends. Soft-tissue window "
     "(level 60 HU, width 320 HU); the patient’s right is on the left."
 )
@@ -130,10 +140,11 @@ _SLICES_FAILED = (
     "Both exams as the failed registration laid them over each other, with the tumor’s outline from before ablation. "
     "What doesn’t match here is why no margin is given."
 )
-_MASKS = "The three planes through the thinnest place (cross). Within the liver, the ablation zone should reach the dotted line."
+_MASKS = "The three planes through the {place} (cross). The ablation zone should reach the dotted line."
+_RING_IGNORES_LIVER = " The dotted line takes no account of the liver: outside of it no margin is asked for."
 _SURFACE = (
-    "The tumor’s surface, colored by how much ablated tissue lies beyond it. Right: the whole surface unrolled like a map "
-    "of the globe, with the front (anterior) in its middle. The circle marks the thinnest place. "
+    "The tumor’s surface, colored by how much ablated tissue lies beyond it, nothing excluded. Right: the whole surface unrolled like a map "
+    "of the globe, with the front (anterior) in its middle. The circle marks the {place}. "
     "R right, L left, A anterior, P posterior, S superior, I inferior."
 )
 
@@ -167,7 +178,7 @@ def _lesion(result: CaseResult, lesion: LesionResult) -> dict[str, Any]:
         "required_mm": judgement.required_margin_mm,
         "minimum_mm": lesion.judged_minimum_mm,
         "unconstrained_mm": lesion.margin.minimum_mm,
-        "judges_constrained": lesion.is_subcapsular and lesion.constrained_minimum_mm is not None,
+        "judges_constrained": lesion.judges_constrained,
         "bounds": lesion.bounds,
         "direction": lesion.direction_at(lesion.judged_index),
         "place_mm": lesion.margin.points_mm[lesion.judged_index],

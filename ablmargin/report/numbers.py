@@ -102,63 +102,89 @@ def registration_numbers(quality: RegistrationQuality) -> list[Number]:
     return [Number(name=name, value=value, meaning=meaning) for name, value, meaning in rows]
 
 
+_MINIMUM_ROWS = (
+    (
+        "minimum",
+        "Minimal ablative margin (MAM)",
+        (
+            "Smallest distance from the tumor’s surface to the zone’s border, in 3-D, nothing excluded. "
+            "Negative where tumor is left unablated."
+        ),
+    ),
+    (
+        "constrained",
+        "Capsule-constrained minimum",
+        "No margin is asked for outside the liver; unablated tumor always counts. {rests}",
+    ),
+    (
+        "limited",
+        "Surface too close to the capsule",
+        "Part of the tumor’s surface less than {required:g} mm deep: there, that margin can’t exist.",
+    ),
+    (
+        "shortfall",
+        "Shortfall",
+        "How much is missing of what the requirement and the anatomy allow; 0 is as much as possible.",
+    ),
+    (
+        "bounds",
+        "95 % bounds",
+        (
+            "One-sided each: the true minimum lies above the lower bound, and below the upper, 95 times in 100. "
+            "They hold registration, contour and sampling error."
+        ),
+    ),
+    (
+        "corrected",
+        "Corrected minimum",
+        "Freed of the downward bias that registration error puts on every minimum.",
+    ),
+    ("probability", "Probability of {required:g} mm or more", "That the true minimum reaches the required margin."),
+    (
+        "rigid",
+        "After rigid registration alone",
+        "For comparison. A large difference means that the liver changed its shape between the exams.",
+    ),
+    (
+        "raw",
+        "From voxel masks (raw)",
+        "Plain distance transform, as other programs report it: too small by up to about a voxel’s diagonal.",
+    ),
+)
+"""Key, name and meaning, in the order of the table."""
+
+
 def _minimum(lesion: LesionResult) -> Iterator[Number]:
-    bounds, capsule, required = lesion.bounds, lesion.capsule, lesion.judgement.required_margin_mm
-    yield Number(
-        name="Minimal ablative margin (MAM)",
-        value=signed_mm(lesion.margin.minimum_mm),
-        meaning="Smallest distance from the tumor’s surface to the zone’s border, in 3-D, nothing excluded. "
-        "Negative where tumor is left unablated.",
-    )
+    required_mm, values = lesion.judgement.required_margin_mm, _minimum_values(lesion)
+    for key, name, meaning in _MINIMUM_ROWS:
+        if key in values:
+            said = meaning.format(required=required_mm, rests=_what_it_rests_on(lesion))
+            yield Number(name=name.format(required=required_mm), value=values[key], meaning=said)
+
+
+def _minimum_values(lesion: LesionResult) -> dict[str, str]:
+    """Texts by key; rows that don't apply are left out."""
+    bounds, capsule = lesion.bounds, lesion.capsule
+    values = {"minimum": signed_mm(lesion.margin.minimum_mm), "raw": signed_mm(lesion.raw_minimum_mm)}
     if capsule is not None:
-        yield Number(
-            name="Capsule-constrained minimum",
-            value=signed_mm(lesion.constrained_minimum_mm),
-            meaning="No margin is asked for outside the liver; unablated tumor always counts. "
-            + (
-                "The verdict rests on it: the tumor is subcapsular."
-                if lesion.is_subcapsular
-                else "The tumor is not subcapsular."
-            ),
-        )
-        yield Number(
-            name="Surface too close to the capsule",
-            value=percent(capsule.depth_limited_share),
-            meaning=f"Part of the tumor’s surface less than {required:g} mm deep: there, that margin can’t exist.",
-        )
-        yield Number(
-            name="Shortfall",
-            value=signed_mm(capsule.shortfall_mm),
-            meaning="How much is missing of what the requirement and the anatomy allow; 0 is as much as possible.",
-        )
+        values["constrained"] = signed_mm(lesion.constrained_minimum_mm)
+        values["limited"] = percent(capsule.depth_limited_share)
+        values["shortfall"] = signed_mm(capsule.shortfall_mm)
     if bounds is not None:
-        yield Number(
-            name="95 % bounds",
-            value=f"{signed_mm(bounds.lower_mm)} to {signed_mm(bounds.upper_mm)}",
-            meaning="One-sided each: the true minimum lies above the lower bound, and below the upper, 95 times in 100. "
-            "They hold registration, contour and sampling error.",
-        )
-        yield Number(
-            name="Corrected minimum",
-            value=signed_mm(bounds.corrected_mm),
-            meaning="Freed of the downward bias that registration error puts on every minimum.",
-        )
-        yield Number(
-            name=f"Probability of {required:g} mm or more",
-            value=percent(bounds.probability_adequate(required)),
-            meaning="That the true minimum reaches the required margin.",
-        )
+        values["bounds"] = f"{signed_mm(bounds.lower_mm)} to {signed_mm(bounds.upper_mm)}"
+        values["corrected"] = signed_mm(bounds.corrected_mm)
+        values["probability"] = percent(bounds.probability_adequate(lesion.judgement.required_margin_mm))
     if lesion.rigid_minimum_mm is not None:
-        yield Number(
-            name="After rigid registration alone",
-            value=signed_mm(lesion.rigid_minimum_mm),
-            meaning="For comparison. A large difference means that the liver changed its shape between the exams.",
-        )
-    yield Number(
-        name="From voxel masks (raw)",
-        value=signed_mm(lesion.raw_minimum_mm),
-        meaning="Plain distance transform, as other programs report it: too small by up to about a voxel’s diagonal.",
-    )
+        values["rigid"] = signed_mm(lesion.rigid_minimum_mm)
+    return values
+
+
+def _what_it_rests_on(lesion: LesionResult) -> str:
+    if lesion.judges_constrained:
+        return "The verdict rests on it: the tumor is subcapsular."
+    if lesion.is_subcapsular:
+        return "There is none here: no border of the zone lies inside the liver."
+    return "The tumor is not subcapsular."
 
 
 def _around(lesion: LesionResult) -> Iterator[Number]:

@@ -9,7 +9,6 @@ ZONE = "#4fc3ff"
 RING = "#ffffff"
 INK = "#1d2733"
 MUTED = "#667380"
-PAPER = "#ffffff"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -157,6 +157,7 @@ def _margin_record(lesion: LesionResult) -> dict[str, Any]:
         "mam_raw_mm": rounded(lesion.raw_minimum_mm, 3),
         "mam_lower_mm": rounded(None if bounds is None else bounds.lower_mm, 3),
         "mam_upper_mm": rounded(None if bounds is None else bounds.upper_mm, 3),
+        "bounds_of": "mam_constrained_mm" if lesion.judges_constrained else "mam_mm",
         "mam_corrected_mm": rounded(None if bounds is None else bounds.corrected_mm, 3),
         "mam_location_mm": [rounded(value, 3) for value in margin.location_mm],
         "mam_direction": lesion.direction_at(int(margin.margin_mm.argmin())),
@@ -176,7 +177,7 @@ def _volume_record(lesion: LesionResult) -> dict[str, Any]:
         "tumor_volume_ml": rounded(lesion.tumor_volume_ml, 4),
         "ablation_volume_ml": rounded(lesion.ablation_volume_ml, 4),
         "coverage": {str(grown_mm): rounded(share, 5) for grown_mm, share in sorted(lesion.coverage.shares.items())},
-        "residual_tumor_ml": rounded(lesion.coverage.residual_tumor_ml, 4),
+        "residual_tumor_ml": rounded(lesion.residual_tumor_ml, 4),
     }
 
 

@@ -73,9 +73,14 @@ def band_index(margin_mm: FloatArray) -> NDArray[np.intp]:
     return np.digitize(margin_mm, BAND_EDGES_MM)
 
 
+def _thinnest_mm(lesion: LesionResult) -> FloatArray:
+    """The place that the verdict is about, shape (3,)."""
+    return np.asarray(lesion.margin.points_mm[lesion.judged_index])
+
+
 def _direction_of_thinnest(lesion: LesionResult) -> FloatArray:
     vertices = lesion.tumor_post.vertices_mm
-    direction = lesion.margin.location_mm - vertices.mean(axis=0)
+    direction = _thinnest_mm(lesion) - vertices.mean(axis=0)
     return direction if np.linalg.norm(direction) > 1e-6 else np.array([0.0, -1.0, 0.0])
 
 
@@ -96,7 +101,7 @@ def _draw_side(axis: Axes, lesion: LesionResult, direction: FloatArray, title: s
     axis.set_axis_off()
     axis.set_title(title, fontsize=10.5, color=INK)
     _draw_letters(axis, camera, half)
-    right, up, toward = (lesion.margin.location_mm - center_mm) @ camera.axes.T
+    right, up, toward = (_thinnest_mm(lesion) - center_mm) @ camera.axes.T
     if toward > 0:
         _draw_mark(axis, right, up)
 

@@ -24,20 +24,11 @@ def save_margins(result: CaseResult, path: Path) -> None:
             writer.writerows(_rows(lesion))
 
 
-def harmless_cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula.
-
-    >>> harmless_cell("=1+1"), harmless_cell("T1")
-    ("'=1+1", 'T1')
-    """
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
-
-
 def _rows(lesion: LesionResult) -> list[list[str]]:
-    margin, name = lesion.margin, harmless_cell(lesion.lesion_id)
+    margin = lesion.margin
     numbers = np.column_stack([margin.points_mm, margin.margin_mm, margin.area_mm2])
     depths = [""] * len(numbers) if margin.depth_mm is None else [_number(depth) for depth in margin.depth_mm]
-    return [[name, *map(_number, row), depth] for row, depth in zip(numbers.tolist(), depths, strict=True)]
+    return [[lesion.lesion_id, *map(_number, row), depth] for row, depth in zip(numbers.tolist(), depths, strict=True)]
 
 
 def _number(value: float) -> str:

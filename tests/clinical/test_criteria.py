@@ -95,3 +95,18 @@ def test_the_case_is_as_bad_as_its_worst_lesion():
 )
 def test_directions(vector, words):
     assert direction_in_words(vector) == words
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "words"),
+    [
+        (1.0, 4.987, "4.99 mm, stays below"),
+        (1.0, 4.9999, "just below 5 mm, stays below"),
+        (5.0, 9.0, "5.0 mm, reaches"),
+        (4.96, 9.0, "4.96 and 9.0 mm"),
+        (-0.04, 9.0, "bounds, 0.0 and"),
+    ],
+)
+def test_reasons_never_contradict_themselves_by_rounding(lower, upper, words):
+    (reason,) = judge(measured(lower, lower, upper), RasMutation.WILD_TYPE).reasons
+    assert words in reason

@@ -9,6 +9,7 @@ import pydicom
 import pytest
 from ct_files import edit, files_of, grid, set_raw, write_series
 
+from ablmargin.dicom.overview import overview
 from ablmargin.dicom.write import SeriesIdentity, write_ct_series
 from ablmargin.errors import DicomError
 from ablmargin.loading import load_image
@@ -283,8 +284,8 @@ def test_signed_values_said_to_be_unsigned(series):
 
 def test_a_body_that_fills_the_image_is_plausible(tmp_path):
     geometry = grid()
-    volume = Volume(voxels_hu=np.full(geometry.shape, 50, np.float32), geometry=geometry)
-    write_ct_series(volume, tmp_path, identity=SeriesIdentity())
+    noisy = np.random.default_rng(0).integers(10, 90, geometry.shape).astype(np.float32)
+    write_ct_series(Volume(voxels_hu=noisy, geometry=geometry), tmp_path, identity=SeriesIdentity())
     assert load_image(tmp_path).cautions == ()
 
 
@@ -355,6 +356,20 @@ def test_thickness_is_not_spacing(tmp_path):
     assert caution_codes(image) == {"GEOM_COARSE"}
     assert image.volume.geometry.spacing_mm[0] == pytest.approx(2.5)
     assert image.record.slice_thickness_mm == 5.0
+
+
+def test_the_thickest_slice_counts(series):
+    for name, thickness in zip(files_of(series), [2.5, 5.0, 4.0], strict=False):
+        edit(name, lambda dataset, mm=thickness: setattr(dataset, "SliceThickness", mm))
+    assert load_image(series).record.slice_thickness_mm == 5.0
+    (listed,) = overview(series)["series"]
+    assert listed["slice_thickness_mm"] == 5.0
+
+
+def test_thickness_that_no_header_tells_is_not_known(series):
+    for name in files_of(series):
+        edit(name, lambda dataset: delattr(dataset, "SliceThickness"))
+    assert load_image(series).record.slice_thickness_mm is None
 
 
 def test_declared_size_is_looked_at_before_memory_is_taken(series):

@@ -49,7 +49,7 @@ def test_junk_is_listed_and_does_no_harm(series):
     image = load_image(series)
     assert image.volume.geometry.shape[0] == 16
     assert [caution.code for caution in image.cautions] == ["FILES_SKIPPED"]
-    assert "false.dcm" in image.cautions[0].message
+    assert "left out: 2 × no DICOM, 1 × DICOM of another kind;" in image.cautions[0].message
 
 
 def test_links_and_pipes_are_not_opened(series, tmp_path):
@@ -62,6 +62,42 @@ def test_links_and_pipes_are_not_opened(series, tmp_path):
     assert set(skipped(series).values()) == {"NOT_A_FILE"}
     assert len(skipped(series)) == 5
     assert load_image(series).volume.geometry.shape[0] == 16
+
+
+def test_cautions_name_no_file(series):
+    """File and folder names may hold a patient's name, and cautions are stored in results."""
+    folder = series / "SMITH_JOHN"
+    folder.mkdir()
+    for name in files_of(series):
+        name.rename(folder / f"SMITH_{name.name}")
+    first = min(folder.iterdir())
+    (folder / "SMITH.pdf").write_bytes(b"letter")
+    shutil.copy(first, folder / "SMITH_copy.dcm")
+    shutil.copy(first, folder / "SMITH_scout.dcm")
+    edit(
+        folder / "SMITH_scout.dcm", lambda dataset: setattr(dataset, "ImageType", ["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    )
+    cautions = load_image(series).cautions
+    assert [caution.code for caution in cautions] == ["FILES_SKIPPED", "NON_AXIAL_DROPPED", "DUPLICATE_INSTANCE"]
+    assert "SMITH" not in " ".join(caution.message for caution in cautions)
+
+
+def test_a_folder_that_cannot_be_opened_is_told(series, monkeypatch):
+    (series / "locked").mkdir()
+    scandir = os.scandir
+
+    def refuse(path):
+        if os.fspath(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert skipped(series) == {"locked": "FOLDER_UNREADABLE"}
+    image = load_image(series)
+    assert [caution.code for caution in image.cautions] == ["FILES_SKIPPED"]
+    assert "1 × folder that can't be opened" in image.cautions[0].message
+    with pytest.raises(DicomError, match="FOLDER_UNREADABLE"):
+        load_image(series / "locked")
 
 
 def test_odd_names_are_shown_harmlessly(series):
@@ -83,6 +119,14 @@ def test_series_are_numbered_by_time(tmp_path):
     write_series(tmp_path / "a", study_time="100000", series_number=9, series_description="earlier")
     found = discover(tmp_path).series
     assert [(series.number, series.description) for series in found] == [(1, "earlier"), (2, "later")]
+
+
+def test_a_series_number_that_only_looks_like_one(tmp_path):
+    write_series(tmp_path)
+    for name in files_of(tmp_path):
+        name.write_bytes(name.read_bytes().replace(b"IS\x02\x001 ", b"IS\x02\x00\xc2\xb2"))  # "²" in UTF-8
+    (series,) = discover(tmp_path).series
+    assert series.headers[0].texts["SeriesNumber"] == "²"
 
 
 def test_nothing_there():

@@ -93,6 +93,42 @@ def test_the_displacement_field_maps_points(analyzed, pair):
     assert np.mean(errors) < 4
 
 
+def test_json_is_the_file(analyzed, pair, tmp_path, capsys):
+    words = [
+        "--tumor",
+        str(pair.tumors[0]),
+        "--ablation",
+        str(pair.tumors[0]),
+        "--json",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert main(["margin", *words]) == 0
+    assert capsys.readouterr().out == (tmp_path / "out" / "result.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_liver_that_leaves_its_targets_out_will_do_but_not_one_far_away(pair, tmp_path, capsys):
+    liver, tumor = sitk.ReadImage(str(pair.liver_pre)), sitk.ReadImage(str(pair.tumors[0]))
+    without = liver & (1 - sitk.BinaryDilate(tumor, [1, 1, 1]))
+    sitk.WriteImage(without, str(tmp_path / "without.nii.gz"))
+    far = sitk.Image(liver) * 0
+    far[2:6, 2:6, 2:6] = 1
+    sitk.WriteImage(far, str(tmp_path / "far.nii.gz"))
+    good = {"--liver-pre": str(tmp_path / "without.nii.gz")}
+    bad = {"--liver-pre": str(tmp_path / "far.nii.gz")}
+    assert main(["analyze", *options(pair, **bad), "--out", str(tmp_path / "bad")]) == 3
+    assert capsys.readouterr().err.count("TARGET_OUTSIDE_LIVER") == 2  # both tumors
+    assert main(["analyze", *options(pair, **good), "--out", str(tmp_path / "good")]) == 0
+
+
+def test_both_missing_livers_are_told(pair, tmp_path, capsys):
+    words = options(pair)
+    without = words[: words.index("--liver-pre")] + words[words.index("--liver-post") + 2 :]
+    assert main(["analyze", *without, "--out", str(tmp_path / "out")]) == 3
+    assert capsys.readouterr().err.count("LIVER_MISSING") == 2
+
+
 def test_nothing_is_overwritten_unless_asked(analyzed, pair, capsys):
     before = (analyzed / "result.json").read_bytes()
     assert main(["analyze", *options(pair), "--out", str(analyzed)]) == 2
@@ -171,6 +207,7 @@ def test_margin_of_registered_masks(pair, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["lesions"][0]["mam_upper_mm"] < 10
 
 
+@pytest.mark.slow
 def test_register_alone(pair, tmp_path, capsys):
     words = ["--pre", str(pair.pre), "--post", str(pair.post), "--liver-pre", str(pair.liver_pre)]
     words += ["--liver-post", str(pair.liver_post), "--exclude-post", str(pair.ablations[0])]
@@ -202,6 +239,9 @@ def test_config_gives_defaults_and_refuses_unknown_options(pair, tmp_path, capsy
     config.write_text(f'tumor = ["{pair.ablations[0]}"]\nablation = ["{pair.ablations[0]}"]\ncase-id = "from-config"\n')
     assert main(["margin", "--config", str(config), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["case_id"] == "from-config"
+    config.write_text(f'tumor = "{pair.ablations[0]}"\nablation = "{pair.ablations[0]}"\n')
+    assert main(["margin", "--config", str(config), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["lesions"][0]["mam_mm"] is not None
     config.write_text("registration-sd = 0.5\njson = true\n")
     words = ["--tumor", str(pair.ablations[0]), "--ablation", str(pair.ablations[0])]
     assert main(["margin", *words, "--config", str(config)]) == 0

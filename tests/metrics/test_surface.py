@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from orientations import grid_around
+from scipy import ndimage
 
 from ablmargin.errors import EmptyMaskError
 from ablmargin.geometry import Geometry
 from ablmargin.metrics import surface as surface_module
-from ablmargin.metrics.distance import signed_distances_mm, voxelize
+from ablmargin.metrics.distance import distances_mm, signed_distances_mm, voxelize
+from ablmargin.metrics.margin import measure_margin
 from ablmargin.metrics.surface import Surface, surface_of
 from ablmargin.volume import LabelMask, Structure
 
@@ -110,6 +113,50 @@ def test_tiny_and_flat_masks_get_a_surface_of_about_their_volume(shape):
     assert voxelize(surface, mask.geometry)[voxels].all()
 
 
+@pytest.mark.parametrize("slices", [1.0, 3.0])
+@pytest.mark.parametrize("radius", [2.0, 3.0])
+def test_small_balls_keep_their_volume_and_their_reach(mask_of, ball, radius, slices):
+    for seed in range(6):
+        center = np.random.default_rng(seed).uniform(-1.5, 1.5, 3)
+        mask = mask_of(
+            ball(center, radius), grid_around((0.0, 0.0, 0.0), shape=(12, 24, 24), spacing_mm=(slices, 0.7, 0.7))
+        )
+        surface = surface_of(mask)
+        assert surface.volume_ml == pytest.approx(mask.volume_ml, rel=0.25)
+        farthest = np.linalg.norm(surface.vertices_mm - center, axis=1).max()
+        assert farthest == pytest.approx(radius, abs=0.25 + 0.2 * slices)  # a third of a slice is all that 3 mm allow
+        assert farthest_stray_mm(surface, mask) < 0.1
+
+
+def test_each_part_is_worked_on_in_its_own_box(monkeypatch):
+    voxels = np.zeros((60, 160, 160), bool)
+    corners = np.argwhere(np.ones((3, 3, 3))) * (25, 70, 70) + (2, 4, 4)
+    for k, j, i in corners:
+        voxels[k : k + 3, j : j + 3, i : i + 3] = True
+    sizes, fill = [], ndimage.binary_fill_holes
+    monkeypatch.setattr(ndimage, "binary_fill_holes", lambda array: sizes.append(array.size) or fill(array))
+    mask = LabelMask(
+        voxels=voxels,
+        geometry=grid_around(CENTER, shape=voxels.shape, spacing_mm=(1.0, 0.7, 0.7)),
+        structure=Structure.TUMOR,
+    )
+    surface = surface_of(mask)
+    assert (len(sizes), max(sizes)) == (27, 9**3)
+    assert voxelize(surface, mask.geometry)[voxels].all()
+
+
+@pytest.mark.parametrize("apart", [(0, 0, 1), (0, 1, 1), (1, 1, 1)])
+def test_a_hollow_part_around_another_keeps_both(mask_of, ball, apart):
+    """A ball in a shell: the boxes overlap, the surfaces don't."""
+    center = np.add(CENTER, apart)
+    shell = lambda points: np.minimum(ball(CENTER, 16.0)(points), -ball(CENTER, 11.0)(points))  # noqa: E731
+    mask = mask_of(lambda points: np.maximum(shell(points), ball(center, 6.0)(points)), grid_around(CENTER, **FINE))
+    surface = surface_of(mask)
+    assert surface.volume_ml == pytest.approx(4 / 3 * np.pi * (16**3 - 11**3 + 6**3) / 1000, rel=0.02)
+    where = np.array([center, np.add(CENTER, (13.5, 0, 0)), np.add(center, (-7.5, 0, 0))])
+    assert np.array_equal(np.sign(signed_distances_mm(surface, where)), [1, 1, -1])
+
+
 def test_a_mask_cut_by_the_image_is_closed_at_its_edge(mask_of, ball):
     grid = grid_around(CENTER, **FINE)
     edge = grid.points_at([(0, 35, 36)])[0]
@@ -129,6 +176,62 @@ def test_a_fit_that_strays_gives_way_to_the_voxels(mask_of, ball, monkeypatch):
         lambda *args, **options: replace(fit(*args, **options), coefficients=fit(*args, **options).coefficients + 3.0),
     )
     assert np.array_equal(surface_of(mask).vertices_mm, fast.vertices_mm)
+
+
+SPIKED = {"shape": (44, 64, 64), "spacing_mm": (1.0, 0.7, 0.7)}
+
+
+def rod(start: float, stop: float, *, axis: int, half_width: float = 0.8) -> Callable[[np.ndarray], np.ndarray]:
+    """Implicit function of a straight rod along an axis through the origin."""
+
+    def inside(points: np.ndarray) -> np.ndarray:
+        along, across = points[..., axis], np.linalg.norm(np.delete(points, axis, axis=-1), axis=-1)
+        return np.minimum(half_width - across, np.minimum(along - start, stop - along))
+
+    return inside
+
+
+def farthest_stray_mm(surface: Surface, mask: LabelMask) -> float:
+    """How far a voxel center lies on its wrong side of a surface; 0 if none does."""
+    stray = voxelize(surface, mask.geometry) != mask.voxels
+    return float(
+        distances_mm(surface.vertices_mm, surface.triangles, mask.geometry.points_at(np.argwhere(stray))).max(initial=0)
+    )
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_thin_spike_of_the_tumor_counts(mask_of, ball, axis):
+    """It reaches 14 mm far, so a zone of 18 mm leaves 4."""
+    grid = grid_around((0.0, 0.0, 0.0), **SPIKED)
+    spiked = lambda points: np.maximum(ball((0, 0, 0), 8.0)(points), rod(0, 14, axis=axis)(points))  # noqa: E731
+    mask = mask_of(spiked, grid)
+    surface, zone = surface_of(mask), surface_of(mask_of(ball((0, 0, 0), 18.0), grid))
+    assert farthest_stray_mm(surface, mask) < 0.75
+    assert measure_margin(surface, zone).minimum_mm == pytest.approx(
+        4.0, abs=0.75
+    )  # half a voxel and the tip's rounding
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_thin_notch_in_the_zone_counts(mask_of, ball, axis):
+    """It ends 10 mm from the center, so a tumor of 8 mm has 2 left."""
+    grid = grid_around((0.0, 0.0, 0.0), **SPIKED)
+    notched = lambda points: np.minimum(ball((0, 0, 0), 18.0)(points), -rod(10, 30, axis=axis)(points))  # noqa: E731
+    mask = mask_of(notched, grid)
+    zone, tumor = surface_of(mask), surface_of(mask_of(ball((0, 0, 0), 8.0), grid))
+    assert farthest_stray_mm(zone, mask) < 0.75
+    assert measure_margin(tumor, zone).minimum_mm == pytest.approx(2.0, abs=0.75)
+
+
+@pytest.mark.parametrize("slices", [1.0, 2.0])
+def test_large_fused_zones_stay_smooth(mask_of, ball, slices):
+    """Two balls of 21 mm: deep inside, where nothing holds it, the level set dips below zero."""
+    grid = grid_around((0.0, 0.0, 0.0), shape=(int(50 / slices), 71, 105), spacing_mm=(slices, 0.7, 0.7))
+    fused = lambda points: np.maximum(ball((-12, 0, 0), 21.0)(points), ball((12, 0, 0), 21.0)(points))  # noqa: E731
+    surface = surface_of(mask_of(fused, grid))
+    nearest = np.abs(np.linalg.norm(np.abs(surface.vertices_mm) - (12, 0, 0), axis=1) - 21)
+    away = np.abs(surface.vertices_mm[:, 0]) > 8  # from the crease, which is rounded
+    assert nearest[away].max() < 0.25  # the voxels' own mesh: 0.34 and 0.47
 
 
 def test_jagged_noise_never_makes_the_fit_diverge():

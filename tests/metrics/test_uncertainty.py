@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from orientations import grid_around
@@ -111,6 +113,12 @@ def test_constrained_bounds_lie_around_the_constrained_minimum(pair):
     bounds = bound_margin(free, zone, **ERRORS, constrained=True)
     assert bounds.lower_mm == pytest.approx(free.constrained_minimum_mm - 1.645)
     assert bounds.upper_mm > free.constrained_minimum_mm
+
+
+def test_constrained_margins_to_an_unknown_part_of_the_zone_are_refused(pair):
+    unknown = replace(pair[0], constrained_mm=pair[0].margin_mm, zone_inside_liver=None)
+    with pytest.raises(ValueError, match="no constrained"):
+        bound_margin(unknown, pair[1], **ERRORS, constrained=True)
 
 
 def at_the_capsule(pair, sticks_out_mm):

@@ -146,9 +146,7 @@ def test_a_grid_that_is_turned_ever_so_little_is_mapped_as_it_lies(tilt_degrees)
     grid = Geometry(shape=(5, 4, 200), spacing_mm=(7.0, 4.0, 3.0), origin_mm=(-300.0, 0.0, 0.0), directions=axes)
     points = grid.points_at([(4, 3, 0), (4, 3, 199)])
     field = displacement_on(wavy(20.0, rigid=TURNED), grid)
-    np.testing.assert_allclose(
-        points + field[4, 3, [0, 199]], wavy(20.0, rigid=TURNED).map_points(points), atol=2e-4
-    )
+    np.testing.assert_allclose(points + field[4, 3, [0, 199]], wavy(20.0, rigid=TURNED).map_points(points), atol=2e-4)
 
 
 def test_a_vector_image_needs_more_than_one_chunk(monkeypatch):

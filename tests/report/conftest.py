@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from report_cases import good_quality, measured_case, without_images
 
@@ -36,6 +37,21 @@ def withheld() -> CaseResult:
     reason = "The livers overlap by only 0.41 (Dice)."
     quality = good_quality(quality="failed", liver_dice=0.41, reasons=(reason,))
     return measured_case(quality=quality, hindrances=(f"The registration failed: {reason}",))
+
+
+@pytest.fixture(scope="session")
+def subcapsular(result: CaseResult) -> CaseResult:
+    """The tumor judged within the liver, where its thinnest place is on the other side than with nothing excluded."""
+    (lesion,) = result.lesions
+    rays = lesion.margin.points_mm - lesion.tumor_post.vertices_mm.mean(axis=0)
+    thinnest = rays[lesion.margin.margin_mm.argmin()]
+    constrained_mm = np.where(rays @ thinnest > 0, 99.0, lesion.margin.margin_mm)
+    near = replace(
+        lesion,
+        capsule=replace(lesion.capsule, subcapsular=True),
+        margin=replace(lesion.margin, constrained_mm=constrained_mm),
+    )
+    return replace(result, lesions=(near,))
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,13 @@ def test_displacement_leads_from_before_to_after(folder, two_tumors):
         point = np.array(field.TransformIndexToPhysicalPoint(index))
         arrived = point + np.array(field.GetPixel(index))
         expected = two_tumors.alignment.post_from_pre.map_points(point[None])[0]
-        assert arrived == pytest.approx(expected, abs=1e-3)
+        assert arrived == pytest.approx(expected, abs=6e-4)  # stored to 1/1024 mm
+
+
+def test_displacement_holds_no_digits_that_mean_nothing(folder):
+    vectors = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "registration" / "pre_to_post_displacement.nrrd")))
+    assert vectors.dtype == np.float32
+    assert (vectors * 1024 == np.rint(vectors * 1024)).all()
 
 
 def test_displacement_covers_the_liver_and_a_centimeter_more(folder, two_tumors):
@@ -120,13 +126,45 @@ def test_provenance_knows_every_file_and_no_folder(folder):
     ("word", "kept"),
     [
         ("C:\\data\\smith\\pre", "pre"),
-        ("relative/pre", "relative/pre"),
+        ("D:smith\\pre", "pre"),
+        ("smith/pre", "pre"),
+        ("smith/pre/", "pre"),
+        ("../smith/plan.nrrd#Tumor 1", "plan.nrrd#Tumor 1"),
+        ("--tumor=smith/plan.nrrd#3", "--tumor=plan.nrrd#3"),
+        ("--tumor=smith=john/plan.nrrd", "--tumor=plan.nrrd"),
+        ("--pre=C:\\data\\smith\\pre", "--pre=pre"),
+        ("smith#1/plan.nrrd#3", "plan.nrrd#3"),
         ("-12.5,3,4", "-12.5,3,4"),
         ("--json", "--json"),
+        ("case-17", "case-17"),
+        ("/", ""),
     ],
 )
-def test_only_absolute_paths_are_cut(word, kept):
+def test_words_keep_their_last_name_only(word, kept):
     assert without_folders(word) == kept
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--pre", "{}"], ["--pre={}"], ["--pre", "{}/"], ["--pre", "SMITH_JOHN"], ["--tumor", "{}/m.nii#SMITH_JOHN/a"]],
+)
+def test_input_folder_loses_its_own_name_too(masks_only, tmp_path, monkeypatch, words):
+    """A patient's folder may be the input itself."""
+    (tmp_path / "SMITH_JOHN").mkdir()
+    monkeypatch.chdir(tmp_path)
+    command = ["ablmargin", "analyze", *(word.format(tmp_path / "SMITH_JOHN") for word in words)]
+    write_case_folder(masks_only, tmp_path / "out", overwrite=False, command=command)
+    text = (tmp_path / "out" / "provenance.json").read_text()
+    assert "SMITH" not in text
+    assert json.loads(text)["command"][:2] == ["ablmargin", "analyze"]
+
+
+def test_command_is_no_folder_even_if_one_has_its_name(masks_only, tmp_path, monkeypatch):
+    (tmp_path / "analyze").mkdir()
+    monkeypatch.chdir(tmp_path)
+    command = ["ablmargin", "analyze", "--json"]
+    write_case_folder(masks_only, tmp_path / "out", overwrite=False, command=command)
+    assert json.loads((tmp_path / "out" / "provenance.json").read_text())["command"] == command
 
 
 def test_masks_alone_leave_out_what_they_lack(masks_only, tmp_path):
@@ -207,6 +245,36 @@ def test_failure_leaves_nothing_and_touches_nothing(tmp_path, monkeypatch, masks
         write_case_folder(masks_only, tmp_path / "out", overwrite=True, command=[])
     assert names(tmp_path) == {"out/old.txt"}
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_share_that_cannot_sync_folders_loses_no_case(tmp_path, monkeypatch):
+    sync = os.fsync
+
+    def refuse_folders(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(22, "Invalid argument")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    with new_folder(tmp_path / "out", overwrite=False) as folder:
+        (folder / "deep").mkdir()
+        (folder / "deep" / "new.txt").write_text("new")
+    assert names(tmp_path) == {"out/deep/new.txt"}
+
+
+def test_file_that_cannot_be_synced_is_no_finished_case(tmp_path, monkeypatch):
+    def refuse_files(handle):
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(5, "Input/output error")
+
+    def write():
+        with new_folder(tmp_path / "out", overwrite=False) as folder:
+            (folder / "new.txt").write_text("new")
+
+    monkeypatch.setattr(os, "fsync", refuse_files)
+    with pytest.raises(OSError, match="Input/output"):
+        write()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_at_its_place_before_all_is_written(tmp_path):

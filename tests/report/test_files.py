@@ -35,13 +35,6 @@ def test_depth_is_empty_without_a_liver(result, tmp_path):
     assert {row[6] for row in rows} == {""}
 
 
-@pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)"])
-def test_no_cell_becomes_a_formula(result, tmp_path, name):
-    lesion = replace(result.lesions[0], lesion_id=name)
-    _, *rows = read_rows(replace(result, lesions=(lesion,)), tmp_path / "margins.csv")
-    assert {row[0] for row in rows} == {f"'{name}"}
-
-
 def test_surface_reads_back_with_its_margins(result, tmp_path):
     from vtkmodules.util.numpy_support import vtk_to_numpy
     from vtkmodules.vtkIOXML import vtkXMLPolyDataReader

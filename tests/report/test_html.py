@@ -8,8 +8,8 @@ import pytest
 
 from ablmargin.clinical.criteria import EVIDENCE
 from ablmargin.errors import Caution
-from ablmargin.report import html
-from ablmargin.report.html import DISCLAIMER, report_html
+from ablmargin.report import DISCLAIMER, html
+from ablmargin.report.html import report_html
 from ablmargin.report.numbers import percent, signed_mm
 
 VOID = {"meta", "img", "br", "circle", "path", "rect"}
@@ -164,13 +164,61 @@ def test_registration_alone_promises_no_margin(registered):
     assert "Where the required margin comes from" not in text
 
 
+@pytest.fixture(scope="module")
+def subcapsular_text(subcapsular) -> str:
+    return Page(report_html(subcapsular)).text
+
+
+def test_subcapsular_tumor_is_said_to_be_judged_within_the_liver(subcapsular_text, subcapsular):
+    (lesion,) = subcapsular.lesions
+    assert "Minimal ablative margin, within the liver" in subcapsular_text
+    assert "The verdict rests on it" in subcapsular_text
+    assert f"nothing excluded: {signed_mm(lesion.margin.minimum_mm)}" in subcapsular_text
+
+
+def test_the_place_shown_is_the_one_within_the_liver_and_says_so(subcapsular_text, subcapsular):
+    (lesion,) = subcapsular.lesions
+    place = lesion.direction_at(lesion.judged_index)
+    assert f"Thinnest place, within the liver {place} side of the tumor" in subcapsular_text
+    assert "through the thinnest place within the liver (cross)" in subcapsular_text
+    assert "The circle marks the thinnest place within the liver" in subcapsular_text
+    assert "The thinnest place within the liver lies at x" in subcapsular_text
+
+
+def test_elsewhere_no_liver_is_named_with_the_place(page):
+    assert "thinnest place within the liver" not in page.text
+    assert "Thinnest place, within" not in page.text
+
+
 @pytest.mark.usefixtures("no_pictures")
-def test_subcapsular_tumor_is_said_to_be_judged_within_the_liver(result):
-    lesion = result.lesions[0]
-    near = replace(lesion, capsule=replace(lesion.capsule, subcapsular=True))
-    text = Page(report_html(replace(result, lesions=(near,)))).text
-    assert "Minimal ablative margin, within the liver" in text
-    assert "The verdict rests on it" in text
+def test_among_several_tumors_the_one_judged_within_the_liver_says_so(two_tumors, subcapsular):
+    mixed = replace(two_tumors, lesions=(*subcapsular.lesions, two_tumors.lesions[1]))
+    summary = Page(report_html(mixed)).text.split("Against 10 mm")[1].split("RAS status")[0]
+    assert summary.count("within the liver") == 1
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_without_a_constrained_margin_no_verdict_rests_on_it(subcapsular):
+    (lesion,) = subcapsular.lesions
+    near = replace(lesion, margin=replace(lesion.margin, constrained_mm=None))
+    assert "The verdict rests on it" not in Page(report_html(replace(subcapsular, lesions=(near,)))).text
+
+
+def test_masks_alone_are_told_what_the_dotted_line_does_not_know(masks_only):
+    (lesion,) = masks_only.lesions
+    assert lesion.capsule is not None
+    text = Page(report_html(masks_only)).text
+    assert "The dotted line takes no account of the liver" in text
+    assert "Within the liver, the ablation zone should reach" not in text
+    bare = replace(lesion, capsule=None, margin=replace(lesion.margin, constrained_mm=None))
+    text = Page(report_html(replace(masks_only, lesions=(bare,)))).text
+    assert "The ablation zone should reach the dotted line." in text
+    assert "takes no account" not in text
+
+
+def test_no_report_promises_files_that_may_not_be_there(masks_only, registered):
+    for result in (masks_only, registered):
+        assert not re.search(r"masks/|\.nii|\.nrrd|\.vtp|\.csv", Page(report_html(result)).text)
 
 
 @pytest.mark.parametrize(("share", "text"), [(0.0, "0 %"), (1.0, "100 %"), (0.004, "under 1 %"), (0.996, "over 99 %")])

@@ -8,6 +8,7 @@ from report_cases import PRE, Bend, grid_points
 
 from ablmargin.case import Case, Exam, SeriesRecord
 from ablmargin.geometry import Geometry
+from ablmargin.report import surface_view
 from ablmargin.report.palette import BANDS
 from ablmargin.report.planes import PLANES, cut, sample_hu, views_at_thinnest
 from ablmargin.report.ruler import draw_ruler
@@ -111,6 +112,24 @@ def test_outlines_are_where_they_were_measured(result, views):
         column, row = (np.abs(where - mm).argmin() for mm in view.thinnest)
         assert view.zone_mm[row, column] == pytest.approx(lesion.margin.minimum_mm, abs=0.75)  # half a pixel's diagonal
         assert view.grown_mm[row, column] == pytest.approx(lesion.judgement.required_margin_mm, abs=0.75)
+
+
+def test_every_picture_marks_the_place_that_the_verdict_is_about(subcapsular, monkeypatch):
+    (lesion,) = subcapsular.lesions
+    judged_mm = lesion.margin.points_mm[lesion.judged_index]
+    assert np.linalg.norm(judged_mm - lesion.margin.location_mm) > 5.0
+    for view in views_at_thinnest(subcapsular, lesion):
+        column, row = (np.abs(view.outline_axis_mm - mm).argmin() for mm in view.thinnest)
+        depth_mm = lesion.judgement.required_margin_mm - view.grown_mm[row, column]
+        assert depth_mm == pytest.approx(0.0, abs=0.75)  # on the tumor's surface
+        assert view.zone_mm[row, column] == pytest.approx(lesion.margin.margin_mm[lesion.judged_index], abs=0.75)
+    marks = []
+    monkeypatch.setattr(surface_view, "_draw_mark", lambda axis, x, y: marks.append((x, y)))
+    draw_surface(lesion)
+    (front, (longitude, latitude)) = marks  # seen from its own side, and on the map
+    x, y, z = judged_mm - lesion.tumor_post.vertices_mm.mean(axis=0)
+    assert np.hypot(*front) < 1e-6
+    assert (longitude, latitude) == pytest.approx((np.arctan2(x, -y), np.arctan2(z, np.hypot(x, y))))
 
 
 def test_field_holds_the_zone(views):

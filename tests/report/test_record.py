@@ -38,6 +38,7 @@ LESION_FIELDS = [
     "mam_corrected_mm",
     "mam_location_mm",
     "mam_direction",
+    "bounds_of",
     "mam_rigid_mm",
     "subcapsular",
     "mam_constrained_mm",

@@ -1,0 +1,82 @@
+"""Triangle meshes as bare arrays, and the one that follows a mask's voxels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+from skimage import measure
+
+from ablmargin.geometry import Array, BoolArray, FloatArray, Triple
+from ablmargin.metrics.edt import averaged_signed_edt_mm
+
+LIGHT_BLUR_MM = 0.7
+LEAST_VOLUME = 0.85
+"""Share of the voxels' volume that their mesh encloses at least. All of it would make round tumors too wide: at their
+edge the mesh would follow the corners of the voxels."""
+MAX_RAISES = 8
+
+Mesh = tuple[FloatArray, Array]
+"""Vertices in mm, shape (n, 3), and triangles, shape (m, 3)."""
+
+
+def voxel_mesh(voxels: BoolArray, spacing_mm: Triple) -> Mesh:
+    """Marching cubes on the voxel distances, blurred a little; every voxel center keeps its side.
+
+    Where a mask is only a few voxels thick this cuts its edges off, half of the volume or more. The level is then
+    raised until the mesh holds about ``LEAST_VOLUME``, or as near to it as ``MAX_RAISES`` steps lead.
+
+    Parameters
+    ----------
+    voxels : ndarray of bool, shape (k, j, i)
+        With empty voxels on every side.
+    spacing_mm : (float, float, float)
+
+    Returns
+    -------
+    Mesh
+        In mm along the array's axes, voxel (0, 0, 0) at the origin.
+    """
+    distance = averaged_signed_edt_mm(voxels, spacing_mm)
+    blurred = ndimage.gaussian_filter(distance, LIGHT_BLUR_MM / np.array(spacing_mm))
+    needed = LEAST_VOLUME * np.count_nonzero(voxels) * float(np.prod(spacing_mm))
+    mesh = _at_level(blurred, voxels, spacing_mm)
+    for _ in range(MAX_RAISES):
+        missing = needed - abs(enclosed_mm3(*mesh))
+        if missing <= 0.02 * needed:
+            break
+        blurred = blurred + min(missing / float(areas_mm2(*mesh).sum()), 0.5 * min(spacing_mm))
+        mesh = _at_level(blurred, voxels, spacing_mm)
+    return mesh
+
+
+def _at_level(distance: FloatArray, voxels: BoolArray, spacing_mm: Triple) -> Mesh:
+    least = 0.1 * min(spacing_mm)
+    return marching_cubes(np.where(voxels, np.maximum(distance, least), np.minimum(distance, -least)), spacing_mm)
+
+
+def marching_cubes(field: FloatArray, spacing_mm: tuple[float, ...]) -> Mesh:
+    """The zero level of a field on a grid, shape (k, j, i), mm along its axes."""
+    cubes: Any = measure.marching_cubes  # has no annotations
+    vertices, triangles, _, _ = cubes(field, 0.0, spacing=spacing_mm, allow_degenerate=False)
+    return np.asarray(vertices, np.float64), np.asarray(triangles, np.int64)
+
+
+def joined(meshes: list[Mesh]) -> Mesh:
+    """All meshes as one."""
+    firsts = np.cumsum([0, *(len(vertices) for vertices, _ in meshes[:-1])])
+    triangles = [faces + first for (_, faces), first in zip(meshes, firsts, strict=True)]
+    return np.concatenate([vertices for vertices, _ in meshes]), np.concatenate(triangles)
+
+
+def areas_mm2(vertices_mm: FloatArray, triangles: Array) -> FloatArray:
+    """Areas of the triangles, shape (m,)."""
+    a, b, c = (vertices_mm[triangles[:, corner]] for corner in range(3))
+    return np.asarray(np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2)
+
+
+def enclosed_mm3(vertices_mm: FloatArray, triangles: Array) -> float:
+    """Volume inside a closed mesh; negative if it faces inward."""
+    a, b, c = (vertices_mm[triangles[:, corner]] for corner in range(3))
+    return float(np.einsum("ni,ni->n", a, np.cross(b, c)).sum() / 6)
