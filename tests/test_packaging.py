@@ -6,6 +6,8 @@ import tomllib
 from importlib.metadata import distribution, entry_points
 from pathlib import Path
 
+import ablmargin
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -40,3 +42,8 @@ def test_no_package_called_cli_is_installed():
 def test_the_console_script():
     (script,) = (entry for entry in entry_points(group="console_scripts") if entry.name == "ablmargin")
     assert script.value == "ablmargin_cli.main:script"
+
+
+def test_every_public_name_can_be_had():
+    assert all(getattr(ablmargin, name) is not None for name in ablmargin.__all__)
+    assert set(ablmargin.__all__) == {name for names in ablmargin._HOMES.values() for name in names}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
 import shutil
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,15 @@ def test_the_worked_example(tmp_path, monkeypatch):
     what_comes_out = README.split("## What comes out")[1].split("## ")[0]
     for name in re.findall(r"^\| `([\w./-]+)` \|", what_comes_out, flags=re.MULTILINE):
         assert Path("results/case-17", name).exists(), name
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert f"1 {result['lesions'][0]['verdict']} {result['lesions'][0]['mam_mm']:.1f}" in printed_by(code)
+
+
+def printed_by(code: str) -> str:
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        exec(compile(code, "README.md", "exec"), {})
+    return printed.getvalue()
 
 
 def test_every_option_that_the_readme_names_exists(capsys):
