@@ -8,10 +8,9 @@
     │   ├── DicomError
     │   ├── GeometryMismatchError
     │   └── EmptyMaskError
-    ├── RegistrationError      no alignment could be computed at all
-    └── MissingExtraError      an optional package isn't installed
+    └── RegistrationError      no alignment could be computed at all
 
-Libraries raise; only ``cli.main`` and ``batch`` catch. Messages name files and DICOM attributes, never patients.
+Libraries raise; only ``cli.main`` catches. Messages name files and DICOM attributes, never patients.
 """
 
 from __future__ import annotations
@@ -89,10 +88,3 @@ class EmptyMaskError(InputError):
 
 class RegistrationError(AblMarginError, RuntimeError):
     """No alignment of the two images could be computed."""
-
-
-class MissingExtraError(AblMarginError, ImportError):
-    """An optional package is needed for what was asked."""
-
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed. Install it with: pip install 'ablmargin[{extra}]'")

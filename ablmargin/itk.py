@@ -6,22 +6,16 @@ matrix count (i, j, k).
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import SimpleITK as sitk
 
 from ablmargin.geometry import Array, FloatArray, Geometry, triples
-from ablmargin.volume import LabelMask, Volume
 
 
 def image_of(voxels: Array, geometry: Geometry) -> sitk.Image:
     """A SimpleITK image of an array of shape ``geometry.shape`` (bool becomes uint8)."""
     image = sitk.GetImageFromArray(np.ascontiguousarray(voxels, np.uint8 if voxels.dtype == np.bool_ else None))
-    image.SetSpacing(geometry.spacing_mm[::-1])
-    image.SetOrigin(geometry.origin_mm)
-    image.SetDirection(np.array(geometry.directions)[::-1].T.ravel().tolist())
-    return image
+    return _placed(image, geometry)
 
 
 def geometry_of(image: sitk.Image, *, frame_uid: str | None = None) -> Geometry:
@@ -51,20 +45,12 @@ def resample(voxels: Array, source: Geometry, target: Geometry, *, fill: float =
     )
 
 
-def resample_volume(volume: Volume, target: Geometry, *, fill_hu: float = -1024.0) -> Volume:
-    """The CT on another grid in the same frame."""
-    values = resample(volume.voxels_hu, volume.geometry, target, fill=fill_hu)
-    return Volume(voxels_hu=values.astype(np.float32), geometry=target)
-
-
-def resample_mask(mask: LabelMask, target: Geometry) -> LabelMask:
-    """The mask on another grid in the same frame: where the linearly interpolated mask is at least one half."""
-    return replace(mask, voxels=resample(mask.voxels, mask.geometry, target) >= 0.5, geometry=target)
-
-
 def _empty_image(geometry: Geometry) -> sitk.Image:
     k, j, i = geometry.shape
-    image = sitk.Image([i, j, k], sitk.sitkUInt8)
+    return _placed(sitk.Image([i, j, k], sitk.sitkUInt8), geometry)
+
+
+def _placed(image: sitk.Image, geometry: Geometry) -> sitk.Image:
     image.SetSpacing(geometry.spacing_mm[::-1])
     image.SetOrigin(geometry.origin_mm)
     image.SetDirection(np.array(geometry.directions)[::-1].T.ravel().tolist())
