@@ -26,13 +26,10 @@ class Coverage:
 
     Parameters
     ----------
-    residual_tumor_ml : float
-        Tumor outside the ablation zone.
     shares : dict of int to float
         For each margin of 0 to 10 mm: the ablated share, 0..1, of the tumor grown by it within the liver.
     """
 
-    residual_tumor_ml: float
     shares: dict[int, float]
 
 
@@ -59,7 +56,7 @@ def measure_coverage(tumor: Surface, zone: Surface, *, liver: LabelMask | None =
     for margin_mm in MARGINS_MM:
         grown = wanted & (is_tumor if margin_mm == 0 else distance >= -margin_mm)
         shares[margin_mm] = int(np.count_nonzero(grown & is_ablated)) / max(int(np.count_nonzero(grown)), 1)
-    return Coverage(residual_tumor_ml=tumor.volume_ml * (1 - shares[0]), shares=shares)
+    return Coverage(shares=shares)
 
 
 def _grid_around(tumor: Surface) -> Geometry:

@@ -216,7 +216,9 @@ def _volumes(lesion: LesionResult) -> Iterator[Number]:
         meaning="Zones that come within 10 mm of this tumor.",
     )
     yield Number(
-        name="Unablated tumor", value=milliliters(coverage.residual_tumor_ml), meaning="Tumor outside the zone."
+        name="Unablated tumor",
+        value=milliliters(lesion.residual_tumor_ml),
+        meaning="Part of the tumor’s volume that lies outside the zone.",
     )
     for grown_mm in (0, 5, 10):
         what = "tumor" if grown_mm == 0 else f"tumor and {grown_mm} mm around it"

@@ -13,6 +13,7 @@ from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 
 from ablmargin.geometry import BoolArray, FloatArray, PointTransform
+from ablmargin.loaded import AIR_HU
 from ablmargin.metrics.distance import signed_distances_mm
 from ablmargin.metrics.surface import Surface
 from ablmargin.result import CaseResult, LesionResult
@@ -25,7 +26,6 @@ OUTLINE_STRIDE = 2
 SMALLEST_FIELD_MM = 100.0
 LARGEST_FIELD_MM = 180.0
 SURROUNDINGS_MM = 15.0
-AIR_HU = -1024.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from ablmargin.clinical.criteria import EVIDENCE
 from ablmargin.errors import Caution
 from ablmargin.report import DISCLAIMER, html
 from ablmargin.report.html import report_html
-from ablmargin.report.numbers import percent, signed_mm
+from ablmargin.report.numbers import lesion_numbers, percent, signed_mm
+from ablmargin.report.record import result_record
 
 VOID = {"meta", "img", "br", "circle", "path", "rect"}
 
@@ -229,3 +230,15 @@ def test_almost_all_is_not_all(share, text):
 def test_negative_margin_keeps_its_sign():
     assert signed_mm(-3.14) == "−3.1 mm"
     assert signed_mm(-0.04) == "0.0 mm"
+
+
+def test_unablated_tumor_is_the_same_on_the_page_and_in_the_record(result):
+    """After a map that grows the tumor, what is left of it is still told as part of its volume before."""
+    (lesion,) = result.lesions
+    half = replace(
+        lesion, tumor_volume_ml=2.0, coverage=replace(lesion.coverage, shares={**lesion.coverage.shares, 0: 0.5})
+    )
+    (row,) = [row for rows in lesion_numbers(half).values() for row in rows if row.name == "Unablated tumor"]
+    assert half.residual_tumor_ml == 1.0
+    assert row.value == "1.00 ml"
+    assert result_record(replace(result, lesions=(half,)))["lesions"][0]["residual_tumor_ml"] == 1.0
