@@ -41,5 +41,5 @@ def check(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Accuracy against exact truth; minutes. See benchmarks/README.md."""
     session.install("-e", ".[test]")
-    for script in ("spheres", "phantoms"):
+    for script in ("accuracy", "phantoms"):
         session.run("python", f"benchmarks/{script}.py", *session.posargs)

@@ -11,6 +11,7 @@ import os
 import re
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,18 @@ from ablmargin.geometry import Array, Geometry
 from ablmargin.imageheader import HeaderError, geometry_in_header
 from ablmargin.itk import geometry_of, image_of
 from ablmargin.loaded import LoadedImage, hu_faults
-from ablmargin.volume import LabelMask, MaskOrigin, Structure, Volume
+from ablmargin.volume import INSIDE_SHARE, LabelMask, MaskOrigin, Structure, Volume
 
 ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha")
 """What can be read and written; ``.seg.nrrd`` is a ``.nrrd`` that names its segments."""
+
+MANY_LABELS = 20
+"""A label map with more labels than this may as well be a gray image."""
+
+SOFT_METHOD = "given as a file (shares of voxels)"
+
+_SHARE_TOLERANCE = 1e-5
+"""How far single precision may take a share out of 0..1."""
 
 _SEGMENT_NAME = re.compile(r"Segment\d+_Name")
 
@@ -59,7 +68,9 @@ def load_volume_file(path: Path) -> LoadedImage:
 
 
 def load_mask_file(path: Path, label: str | int | None, structure: Structure) -> LabelMask:
-    """Load one structure from a mask or label map.
+    """Load one structure from a mask, a label map or a soft mask.
+
+    A file with several values between 0 and 1 holds the share of each voxel that lies inside; the shares are kept.
 
     Parameters
     ----------
@@ -77,29 +88,33 @@ def load_mask_file(path: Path, label: str | int | None, structure: Structure) ->
         If no voxel is set.
     InputError
         If the file can't be read or doesn't say where it lies, if it holds several labels and none was chosen
-        (MASK_SEVERAL_LABELS), not the one chosen (MASK_LABEL_MISSING), or values that are no labels.
+        (MASK_SEVERAL_LABELS), not the one chosen (MASK_LABEL_MISSING), one chosen in a soft mask (MASK_SOFT_LABEL), or
+        values that are neither labels nor shares (MASK_NOT_BINARY).
     """
     array, geometry, segments = _read(path, "MASK")
     values = np.unique(array[array != 0])
-    _require_labels(path, values)
-    if label is None and len(values) > 1:
-        found, remedy = _listed(values, segments), f"Choose one with a hash, such as {path.name}#{values[0]:g}."
-        raise InputError(_fault(path, "MASK_SEVERAL_LABELS", found, "one label, or the choice of one", remedy))
-    chosen = array != 0 if label is None else array == _value_of(path, label, values, segments)
-    if not chosen.any():
-        remedy = "Check that the right file was given."
-        raise EmptyMaskError(_fault(path, "MASK_EMPTY", "no voxel set", f"the {structure}", remedy))
     origin = MaskOrigin(
         name=path.name if label is None else f"{path.name}#{label}",
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         drawn_spacing_mm=geometry.spacing_mm,
     )
-    return LabelMask(voxels=chosen, geometry=geometry, structure=structure, origin=origin)
+    if _are_shares(values):
+        if label is not None:
+            found, remedy = "shares of voxels between 0 and 1, no labels", "Leave the hash and what follows it out."
+            raise InputError(_fault(path, "MASK_SOFT_LABEL", found, f"a label {str(label)!r}", remedy))
+        origin = replace(origin, method=SOFT_METHOD)
+        shares = np.clip(array.astype(np.float32), 0.0, 1.0)
+        return _not_empty(LabelMask.soft(shares, geometry=geometry, structure=structure, origin=origin), path)
+    _require_labels(path, values)
+    if label is None and len(values) > 1:
+        raise InputError(_several_labels(path, values, segments))
+    chosen = array != 0 if label is None else array == _value_of(path, label, values, segments)
+    return _not_empty(LabelMask(voxels=chosen, geometry=geometry, structure=structure, origin=origin), path)
 
 
 def save_mask(mask: LabelMask, path: Path) -> None:
-    """Write a mask as 0 and 1 in uint8, compressed, in the format of the name's ending."""
-    _write(image_of(mask.voxels, mask.geometry), path)
+    """Write a mask as 0 and 1 in uint8, or a soft one as its shares in float32, compressed, in the ending's format."""
+    _write(image_of(mask.voxels if mask.fractions is None else mask.fractions, mask.geometry), path)
 
 
 def save_volume(volume: Volume, path: Path) -> None:
@@ -157,12 +172,47 @@ def _segments(image: sitk.Image) -> dict[str, int]:
     return segments
 
 
+def _are_shares(values: Array) -> bool:
+    """Whether the values other than 0 are shares of voxels: several, all up to 1, and some below."""
+    if len(values) < 2 or not np.isfinite(values).all() or values.dtype.kind != "f":
+        return False
+    in_range = values.min() >= -_SHARE_TOLERANCE and values.max() <= 1 + _SHARE_TOLERANCE
+    return bool(in_range and (values != np.rint(values)).any())
+
+
+def _not_empty(mask: LabelMask, path: Path) -> LabelMask:
+    if mask.is_empty:
+        found = "no voxel set" if mask.fractions is None else f"no voxel with a share of {INSIDE_SHARE} or more"
+        remedy = "Check that the right file was given."
+        raise EmptyMaskError(_fault(path, "MASK_EMPTY", found, f"the {mask.structure}", remedy))
+    return mask
+
+
 def _require_labels(path: Path, values: Array) -> None:
     if not np.isfinite(values).all():
         raise InputError(_fault(path, "MASK_NOT_FINITE", "NaN or infinite values", "0 and label values"))
     if len(values) > 1 and (values != np.rint(values)).any():
-        found = f"{len(values)} different values such as {values[0]:g}"
-        raise InputError(_fault(path, "MASK_NOT_BINARY", found, "0 and one other value, or whole-numbered labels"))
+        found = f"{len(values)} different values from {values[0]:g} to {values[-1]:g}"
+        expected = "0 and one other value, whole-numbered labels, or shares of voxels between 0 and 1"
+        raise InputError(_fault(path, "MASK_NOT_BINARY", found, expected, _scale_remedy(values)))
+
+
+def _several_labels(path: Path, values: Array, segments: dict[str, int]) -> Fault:
+    remedy = f"Choose one with a hash, such as {path.name}#{values[0]:g}."
+    if len(values) > MANY_LABELS and not segments:
+        remedy += f" {_scale_remedy(values)}"
+    return _fault(path, "MASK_SEVERAL_LABELS", _listed(values, segments), "one label, or the choice of one", remedy)
+
+
+def _scale_remedy(values: Array) -> str:
+    if values[0] < 0:
+        return "Negative values are an image's or a distance map's: export the mask itself."
+    return f"If these are shares of voxels on a scale from 0 to {_scale(float(values[-1])):g}, divide them by it."
+
+
+def _scale(largest: float) -> float:
+    """The usual top of a scale that holds a value, or the value itself."""
+    return next((top for top in (1.0, 100.0, 255.0, 65535.0) if 0.9 * top <= largest <= top), largest)
 
 
 def _value_of(path: Path, label: str | int, values: Array, segments: dict[str, int]) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gzip
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +132,7 @@ def _nifti_geometry(head: bytes) -> Geometry:
 def _qform(order: str, head: bytes) -> FloatArray:
     """3×4 matrix from (i, j, k, 1) to RAS+ of the quaternion, nifti1.h method 2."""
     pixdim = struct.unpack_from(order + "8f", head, 76)
+    _require_spacing(pixdim[1:4])
     b, c, d, *offset = struct.unpack_from(order + "6f", head, 256)
     a = np.sqrt(max(0.0, 1.0 - b * b - c * c - d * d))
     rotation = np.array(
@@ -157,12 +158,14 @@ def _require_agreement(qform: FloatArray, sform: FloatArray, shape: tuple[int, i
 
 
 def _geometry_of(matrix: FloatArray, shape: tuple[int, int, int]) -> Geometry:
+    if not np.isfinite(matrix).all():
+        raise HeaderError("NO_GEOMETRY", "axes that are no numbers", "a header that says where the voxels lie")
     affine = np.eye(4)
     affine[:3] = np.diag([-1.0, -1.0, 1.0]) @ matrix[:, [2, 1, 0, 3]]
     columns = affine[:3, :3]
     lengths = np.linalg.norm(columns, axis=0)
-    if not (np.isfinite(affine).all() and lengths.min() > 0):
-        raise HeaderError("NO_GEOMETRY", "axes of no length or no number", "a header that says where the voxels lie")
+    if not (np.isfinite(lengths).all() and lengths.min() > 0):
+        raise HeaderError("NO_GEOMETRY", "axes of no length", "a header that says where the voxels lie")
     axes = columns / lengths
     if np.abs(axes.T @ axes - np.eye(3)).max() > _RIGHT_ANGLE_TOLERANCE:
         raise HeaderError("SHEARED", "slanted axes in the sform", "axes at right angles")
@@ -194,9 +197,21 @@ def _check_nrrd(head: bytes) -> None:
 
 def _check_metaimage(head: bytes) -> None:
     text = head.split(b"ElementDataFile")[0].decode("latin-1").lower()
-    keys = {line.partition("=")[0].strip() for line in text.splitlines() if "=" in line}
+    fields = {key.strip(): value for key, sign, value in (line.partition("=") for line in text.splitlines()) if sign}
+    keys = fields.keys()
     if "ndims" not in keys:
         raise HeaderError("FILE_FORMAT", "another kind of header", "a MetaImage header")
     places = {"offset", "position", "origin"}, {"transformmatrix", "orientation", "rotation"}
     if not all(keys & names for names in places) or not keys & {"elementspacing", "elementsize"}:
         raise HeaderError("NO_GEOMETRY", "no Offset, TransformMatrix or ElementSpacing", "all three of them")
+    try:
+        _require_spacing([float(word) for word in fields.get("elementspacing", fields.get("elementsize", "")).split()])
+    except ValueError:
+        raise HeaderError("FILE_FORMAT", "a spacing that is no number", "a MetaImage header") from None
+
+
+def _require_spacing(spacing_mm: Sequence[float]) -> None:
+    """ITK takes a negative spacing for a reversed axis and others take its size: nobody can tell which one is meant."""
+    if not all(np.isfinite(value) and value > 0 for value in spacing_mm):
+        shown = " × ".join(f"{value:g}" for value in spacing_mm)
+        raise HeaderError("NO_GEOMETRY", f"a spacing of {shown} mm", "finite and positive numbers")

@@ -7,6 +7,7 @@ patient and never by the shape of their array; the two exams of a case must be o
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,7 @@ _KINDS_SKIPPED = {
     "FOLDER_UNREADABLE": "folder that can't be opened",
 }
 
-__all__ = ["LoadedImage", "PatientDigest", "check_pair", "check_target", "load_image", "load_mask"]
+__all__ = ["LoadedImage", "PatientDigest", "check_pair", "check_target", "load_image", "load_mask", "require_targets"]
 
 
 def load_image(path: Path, *, series: str | None = None, progress: Progress = silent) -> LoadedImage:
@@ -69,7 +70,8 @@ def load_mask(
     """Load a mask and bring it onto its image's grid.
 
     On the same grid (corners within 0.01 mm) it is taken as it is; on another grid it is interpolated where it lies in
-    space.
+    space. Shares of voxels are kept for a tumor and an ablation zone; of a liver, whose border only tells depths, the
+    voxels that lie inside by half or more are taken.
 
     Parameters
     ----------
@@ -81,7 +83,8 @@ def load_mask(
         The option that named the mask, for messages: ``--tumor``. The mask's origin keeps it with the file's last name;
         folders, which may be named after patients, only appear in errors.
     cautions : list of Caution, optional
-        Gets MASK_RESAMPLED, and MASK_VOLUME_CHANGED if the new grid can't hold the shape.
+        Gets MASK_SOFT if the mask holds shares of voxels, MASK_RESAMPLED, and MASK_VOLUME_CHANGED if the new grid can't
+        hold the shape.
 
     Raises
     ------
@@ -98,6 +101,10 @@ def load_mask(
         raise InputError(_format_fault(name))
     mask = load_mask_file(path, label, structure)
     mask = replace(mask, origin=replace(mask.origin, name=f"{source_name} {mask.origin.name}".strip()))
+    told: list[Caution] = [] if cautions is None else cautions
+    if mask.fractions is not None:
+        told.append(_soft_caution(mask))
+        mask = replace(mask, fractions=None) if structure is Structure.LIVER else mask
     if onto is None:
         return mask
     if mask.geometry.same_grid_as(onto):
@@ -105,8 +112,7 @@ def load_mask(
     require_inside(mask, onto, source=name)
     moved = resampled(mask, onto)
     moved.require_not_empty()
-    if cautions is not None:
-        cautions += resampling_cautions(mask, moved)
+    told += resampling_cautions(mask, moved)
     return moved
 
 
@@ -130,6 +136,19 @@ def check_pair(pre: LoadedImage, post: LoadedImage) -> tuple[Caution, ...]:
         message = "the exams' dates don't tell which was acquired first"
         cautions.append(Caution(code="ORDER_UNKNOWN", message=message))
     return tuple(cautions)
+
+
+def require_targets(masks: Iterable[LabelMask]) -> None:
+    """Raise InputError with every tumor or ablation zone that is empty or reaches the border of its image."""
+    faults: list[Fault] = []
+    for mask in masks:
+        try:
+            mask.require_not_empty()
+            check_target(mask)
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError(*faults)
 
 
 def check_target(mask: LabelMask) -> None:
@@ -213,6 +232,14 @@ def path_and_label(text: str) -> tuple[Path, str | None]:
     if not sign or Path(text).exists():
         return Path(text), None
     return Path(path), label
+
+
+def _soft_caution(mask: LabelMask) -> Caution:
+    used = (
+        "voxels that lie inside by half or more were used" if mask.structure is Structure.LIVER else "used as they are"
+    )
+    message = f"{mask.origin.name} holds shares of voxels between 0 and 1; {used}"
+    return Caution(code="MASK_SOFT", message=message)
 
 
 def _format_fault(name: str) -> Fault:

@@ -5,22 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isfinite, sqrt
 
+import numpy as np
+
 from ablmargin.case import Lesion, RasMutation
 from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, THRESHOLDS_MM, Measured, judge
-from ablmargin.geometry import Geometry, PointTransform
+from ablmargin.geometry import FloatArray, Geometry, PointTransform
 from ablmargin.metrics.capsule import Capsule, measure_capsule
+from ablmargin.metrics.completion import Completion, propose_completion
 from ablmargin.metrics.coverage import measure_coverage
+from ablmargin.metrics.depth import LiverDepth
 from ablmargin.metrics.distance import voxelize
 from ablmargin.metrics.margin import MarginResult, measure_margin
 from ablmargin.metrics.raw import raw_minimum_mm
 from ablmargin.metrics.surface import Surface, surface_of
-from ablmargin.metrics.uncertainty import MarginBounds, bound_margin, sampling_error_p95_mm
+from ablmargin.metrics.uncertainty import MarginBounds, bound_margin, margin_sds_mm, sampling_error_p95_mm
 from ablmargin.metrics.zones import share_of_zones_near
 from ablmargin.registration.local_error import LocalError
 from ablmargin.result import LesionResult
 from ablmargin.volume import LabelMask, Structure
 
 NOT_SEEN = "Part of the tumor lies outside of the exam after ablation, where nobody knows what was ablated."
+NOTABLE_EXCUSE_MM = 0.6
+"""Tumor outside the zone at the capsule by more than this may be unablated, though the voxels can't tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,6 +60,11 @@ class Rule:
     hindrances: tuple[str, ...] = ()
     seed: int = 0
 
+    @property
+    def contours_sd_mm(self) -> float:
+        """Of two contours together, the tumor's and the zone's."""
+        return self.contour_sd_mm * sqrt(2.0)
+
 
 def measure_lesion(
     lesion: Lesion,
@@ -81,7 +92,8 @@ def measure_lesion(
         Both absent: tumor and target share one frame.
     """
     moved = _moved(tumor, post_from_pre, target)
-    margin = measure_margin(moved, target.zone, liver=target.liver)
+    depth = _depth(moved, target)
+    margin = measure_margin(moved, target.zone, depth=depth)
     capsules = {threshold: _capsule(margin, target, threshold) for threshold in THRESHOLDS_MM}
     constrained = {threshold: _is_constrained(margin, capsule) for threshold, capsule in capsules.items()}
     bounds = {kind: _bounds(lesion, margin, target, error, rule, constrained=kind) for kind in {*constrained.values()}}
@@ -98,16 +110,37 @@ def measure_lesion(
         raw_minimum_mm=_raw_minimum_mm(lesion, moved, target, in_place=post_from_pre is None) if seen else None,
         rigid_minimum_mm=_rigid_minimum_mm(tumor, rigid_post_from_pre, target),
         bounds=bounds[constrained[required]],
+        margin_sd_mm=_margin_sd_mm(lesion, margin, target, error, rule),
         capsule=capsules[required],
-        coverage=measure_coverage(moved, target.zone, liver=target.liver),
+        coverage=measure_coverage(moved, target.zone, depth=depth),
         judgement=judge(
-            measured, rule.ras_mutation, hindrances=rule.hindrances if seen else (*rule.hindrances, NOT_SEEN)
+            measured, rule.ras_mutation, hindrances=_hindrances(rule, seen=seen, capsule=capsules[required])
+        ),
+        completion=(
+            _completion(margin, moved, target, capsules[required], depth, required_mm=required) if seen else None
         ),
     )
 
 
+def _hindrances(rule: Rule, *, seen: bool, capsule: Capsule | None) -> tuple[str, ...]:
+    hindrances = rule.hindrances if seen else (*rule.hindrances, NOT_SEEN)
+    if capsule is None or capsule.excused_mm <= NOTABLE_EXCUSE_MM:
+        return hindrances
+    excused = (
+        f"At the capsule the tumor reaches {capsule.excused_mm:.1f} mm out of the ablation zone; slices this thick can't "
+        "tell whether it was ablated there."
+    )
+    return (*hindrances, excused)
+
+
 def _moved(tumor: Surface, transform: PointTransform | None, target: Target) -> Surface:
     return tumor if transform is None else tumor.moved(transform, frame_uid=target.zone.frame_uid)
+
+
+def _depth(moved: Surface, target: Target) -> LiverDepth | None:
+    if target.liver is None or target.liver.is_empty:
+        return None
+    return LiverDepth.around(target.liver, moved, target.zone)
 
 
 def _rigid_minimum_mm(tumor: Surface, rigid: PointTransform | None, target: Target) -> float | None:
@@ -132,22 +165,61 @@ def _is_constrained(margin: MarginResult, capsule: Capsule | None) -> bool:
     return capsule is not None and capsule.subcapsular and margin.constrained_mm is not None
 
 
+def _completion(
+    margin: MarginResult,
+    moved: Surface,
+    target: Target,
+    capsule: Capsule | None,
+    depth: LiverDepth | None,
+    *,
+    required_mm: float,
+) -> Completion | None:
+    constrained = margin.constrained_mm if _is_constrained(margin, capsule) else None
+    return propose_completion(
+        moved,
+        target.zone,
+        margin.margin_mm if constrained is None else constrained,
+        required_mm=required_mm,
+        liver=target.liver,
+        depth=depth,
+        subcapsular=capsule is not None and capsule.subcapsular,
+    )
+
+
 def _bounds(
     lesion: Lesion, margin: MarginResult, target: Target, error: LocalError | None, rule: Rule, *, constrained: bool
 ) -> MarginBounds | None:
     if error is None or not isfinite(error.sd_mm):
         return None
-    coarsest_mm = max(lesion.tumor.coarsest_spacing_mm, target.ablated.coarsest_spacing_mm)
     return bound_margin(
         margin,
         target.zone,
         sd_mm=error.sd_mm,
         correlation_length_mm=error.correlation_length_mm,
-        sampling_error_mm=sampling_error_p95_mm(coarsest_mm),
-        segmentation_sd_mm=rule.contour_sd_mm * sqrt(2.0),  # two contours, the tumor's and the zone's
+        sampling_error_mm=_sampling_error_mm(lesion, target),
+        segmentation_sd_mm=rule.contours_sd_mm,
         seed=rule.seed,
         constrained=constrained,
     )
+
+
+def _margin_sd_mm(
+    lesion: Lesion, margin: MarginResult, target: Target, error: LocalError | None, rule: Rule
+) -> FloatArray | None:
+    if error is None or not isfinite(error.sd_mm):
+        return None
+    even = error.sd_mm**2 * np.eye(3)
+    return margin_sds_mm(
+        margin,
+        target.zone,
+        covariance_mm2=even if error.covariance_mm2 is None else error.covariance_mm2,
+        sampling_error_mm=_sampling_error_mm(lesion, target),
+        segmentation_sd_mm=rule.contours_sd_mm,
+    )
+
+
+def _sampling_error_mm(lesion: Lesion, target: Target) -> float:
+    return sampling_error_p95_mm(max(lesion.tumor.coarsest_spacing_mm, target.ablated.coarsest_spacing_mm))
 
 
 def _measured(margin: MarginResult, bounds: MarginBounds | None, *, constrained: bool) -> Measured:

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Literal
 
 from ablmargin.case import Case, Lesion, RasMutation
-from ablmargin.clinical.criteria import COARSE_SLICES_MM
+from ablmargin.cautions import finding_cautions, mask_hindrances, shape_cautions, too_small
 from ablmargin.errors import Caution, Fault, InputError
+from ablmargin.loading import require_targets
 from ablmargin.measurement import Rule, Target, measure_lesion
-from ablmargin.metrics.livers import liver_seen_in_either
+from ablmargin.metrics.livers import liver_across_gaps, liver_seen_in_either
 from ablmargin.metrics.surface import surface_of
 from ablmargin.progress import Progress, Stopwatch, silent
 from ablmargin.registration.local_error import LocalError
 from ablmargin.registration.quality import RegistrationQuality, worst_of
 from ablmargin.registration.register import Alignment, RegistrationSettings, register
-from ablmargin.result import CaseResult, LesionResult, MaskRecord, Provenance
+from ablmargin.result import CaseResult, MaskRecord, Provenance, software_versions
 from ablmargin.threads import one_blas_thread
 from ablmargin.volume import LabelMask, Structure
-
-PACKAGES = ("ablmargin", "numpy", "scipy", "scikit-image", "SimpleITK", "pydicom", "vtk")
-"""Whose versions can change a number."""
 
 LIVER_REACH_MM = 6.0
 """A tumor or zone that a liver's outline leaves out lies at least this close to it."""
@@ -72,11 +68,13 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
     Raises
     ------
     InputError
-        If the liver isn't drawn on both exams, a mask is empty, or a target lies outside the liver.
+        If the liver isn't drawn on both exams, a mask is empty, or a target lies outside the liver or reaches the border
+        of its image.
     RegistrationError
         If no alignment can be computed. One that can't be trusted raises nothing: it withholds the verdict.
     """
     started, watch = now(), Stopwatch()
+    require_targets([*(lesion.tumor for lesion in case.lesions), *case.zones])
     with watch("register"):
         alignment = register_case(case, settings, progress=progress)
     with watch("measure"):
@@ -96,7 +94,7 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
                 lesion,
                 tumor,
                 target,
-                rule,
+                _rule_for(lesion, rule),
                 error=alignment.local_error(tumor.vertices_mm),
                 post_from_pre=alignment.post_from_pre,
                 rigid_post_from_pre=alignment.rigid_post_from_pre,
@@ -114,7 +112,13 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
         case=case,
         alignment=alignment,
         quality=quality,
-        cautions=(*cautions, *_untreated(lesions)),
+        cautions=(
+            *cautions,
+            *shape_cautions(case.lesions, case.zones),
+            *finding_cautions(
+                case.lesions, lesions, target.ablated, target.zone, post_from_pre=alignment.post_from_pre
+            ),
+        ),
         timings_s=watch.timings_s,
     )
 
@@ -173,20 +177,29 @@ def measure_masks(
     """Measure and judge masks that already share one frame, without images.
 
     Tumors may lie on a grid of their own; the zones must share one.
+
+    Raises
+    ------
+    InputError
+        With every mask that is empty or reaches the border of its grid.
     """
+    require_targets([*(lesion.tumor for lesion in lesions), *zones])
     started, watch = now(), Stopwatch()
     sd_mm = settings.registration_sd_mm
     error = None if sd_mm is None else LocalError(sd_mm=sd_mm, correlation_length_mm=float("inf"))
-    masks = [*(lesion.tumor for lesion in lesions), *zones]
+    masks, ablated = [*(lesion.tumor for lesion in lesions), *zones], zones[0].union(*zones[1:])
     rule = Rule(
         ras_mutation=ras_mutation,
         contour_sd_mm=settings.contour_sd_mm,
-        hindrances=(*_unreviewed(masks), *_coarse([mask.coarsest_spacing_mm for mask in masks])),
+        hindrances=(*mask_hindrances(masks), *_sizes([ablated])),
         seed=settings.seed,
     )
     with watch("measure"):
-        target = Target.of(zones[0].union(*zones[1:]), liver)
-        results = [measure_lesion(lesion, surface_of(lesion.tumor), target, rule, error=error) for lesion in lesions]
+        target, gaps = _across_gaps(Target.of(ablated, liver))
+        results = [
+            measure_lesion(lesion, surface_of(lesion.tumor), target, _rule_for(lesion, rule), error=error)
+            for lesion in lesions
+        ]
     liver_record = (
         () if liver is None else (MaskRecord(structure=Structure.LIVER, exam=None, lesion=None, origin=liver.origin),)
     )
@@ -197,17 +210,21 @@ def measure_masks(
         zone=target.zone,
         masks=(*liver_record, *_target_records(lesions, zones, exams=(None, None))),
         provenance=provenance(settings, started),
-        cautions=(*cautions, *_untreated(results)),
+        cautions=(
+            *cautions,
+            *gaps,
+            *shape_cautions(lesions, zones),
+            *finding_cautions(lesions, results, target.ablated, target.zone),
+        ),
         timings_s=watch.timings_s,
     )
 
 
 def provenance(settings: Settings, started: str) -> Provenance:
     """Parameters, versions and times of a run that ends now."""
-    software = {package: version(package) for package in PACKAGES}
     return Provenance(
         settings=asdict(settings),
-        software=software | {"python": platform.python_version(), "platform": platform.platform()},
+        software=software_versions(),
         started=started,
         finished=now(),
     )
@@ -252,11 +269,27 @@ def _liver_faults(exam: str, liver: LabelMask | None, targets: Iterable[LabelMas
             )
 
 
+def _across_gaps(target: Target) -> tuple[Target, tuple[Caution, ...]]:
+    """The target with the liver that its mask leaves out between the zone and the liver beyond, and a word about that."""
+    if target.liver is None or target.liver.is_empty:
+        return target, ()
+    mended = liver_across_gaps(target.liver, target.zone)
+    added_ml = mended.volume_ml - target.liver.volume_ml
+    if added_ml < NOTABLE_LIVER_ML:
+        return replace(target, liver=mended), ()
+    message = (
+        f"the liver's outline leaves out {added_ml:.0f} ml between the ablation zone and the liver around it; they were "
+        "counted as liver"
+    )
+    return replace(target, liver=mended), (Caution(code="LIVER_INCOMPLETE", message=message),)
+
+
 def _mended_liver(case: Case, alignment: Alignment) -> tuple[LabelMask, tuple[Caution, ...]]:
     """The liver after ablation with what its mask leaves out around the zone, and a word about that."""
     before, after = case.pre.liver, case.post.liver
     assert before is not None
     assert after is not None
+    after = replace(after, fractions=None)  # its border only tells depths
     mended = liver_seen_in_either(after, before, alignment.pre_from_post, near=case.ablated)
     added_ml = mended.volume_ml - after.volume_ml
     if added_ml < NOTABLE_LIVER_ML:
@@ -271,9 +304,8 @@ def _mended_liver(case: Case, alignment: Alignment) -> tuple[LabelMask, tuple[Ca
 def _hindrances(case: Case, quality: RegistrationQuality) -> tuple[str, ...]:
     masks = [*(lesion.tumor for lesion in case.lesions), *case.zones]
     slices_mm = [max(exam.volume.geometry.spacing_mm) for exam in (case.pre, case.post)]
-    slices_mm += [mask.coarsest_spacing_mm for mask in masks]
     slices_mm += [exam.record.slice_thickness_mm or 0.0 for exam in (case.pre, case.post)]
-    found = [*_unreviewed(masks), *_coarse(slices_mm)]
+    found = [*mask_hindrances(masks, slices_mm=slices_mm), *_sizes([case.ablated])]
     if quality.quality == "failed":
         found.insert(0, "The registration failed: " + " ".join(quality.reasons))
     else:
@@ -281,32 +313,13 @@ def _hindrances(case: Case, quality: RegistrationQuality) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _untreated(lesions: Iterable[LesionResult]) -> tuple[Caution, ...]:
-    """A word on each tumor that no zone touches: it was missed, or the masks don't belong together."""
-    return tuple(
-        Caution(
-            code="ZONE_NOT_AT_TUMOR",
-            message=f"no ablation zone touches tumor {lesion.lesion_id}: it was not treated, or the outlines or the order "
-            "of the exams are mixed up",
-        )
-        for lesion in lesions
-        if lesion.margin.margin_mm.max() < 0
-    )
+def _rule_for(lesion: Lesion, rule: Rule) -> Rule:
+    """The rule with what is wrong with this tumor's own mask."""
+    return replace(rule, hindrances=(*rule.hindrances, *_sizes([lesion.tumor])))
 
 
-def _unreviewed(masks: Iterable[LabelMask]) -> list[str]:
-    return [
-        f"The {mask.structure} mask was made by {mask.origin.method} and not reviewed by a reader."
-        for mask in masks
-        if not mask.origin.reviewed
-    ]
-
-
-def _coarse(slices_mm: Iterable[float]) -> list[str]:
-    thickest = max(slices_mm)
-    if thickest < COARSE_SLICES_MM:
-        return []
-    return [f"With slices of {thickest:.1f} mm a margin can't be told to within the thresholds of 5 and 10 mm."]
+def _sizes(masks: Iterable[LabelMask]) -> list[str]:
+    return [reason for mask in masks if (reason := too_small(mask)) is not None]
 
 
 def _mask_records(case: Case) -> tuple[MaskRecord, ...]:

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 
 import numpy as np
 from scipy import ndimage
 
 from ablmargin.errors import Caution, Fault, GeometryMismatchError
-from ablmargin.geometry import Array, BoolArray, FloatArray, Geometry
+from ablmargin.geometry import Array, BoolArray, FloatArray, Geometry, triple
 from ablmargin.itk import resample
-from ablmargin.volume import LabelMask
+from ablmargin.volume import INSIDE_SHARE, LabelMask
 
 RESAMPLED_VOLUME_TOLERANCE = 0.1
 """A mask whose volume changes by a larger share when it is resampled gets a caution."""
 
+MOST_SAMPLES = 8
+"""Along each axis of a voxel, when shares are averaged over it."""
+
 
 def resampled(mask: LabelMask, target: Geometry) -> LabelMask:
-    """The mask on another grid in the same frame, with its volume kept to a voxel.
+    """The mask on another grid in the same frame; a soft one stays soft.
+
+    Raises
+    ------
+    EmptyMaskError
+        If no voxel is set.
+    """
+    return _hard(mask, target) if mask.fractions is None else _soft(mask, target)
+
+
+def _hard(mask: LabelMask, target: Geometry) -> LabelMask:
+    """The mask on another grid, with its volume kept to a voxel.
 
     Where it lies comes from the signed distance to its border, interpolated linearly: it keeps the shape between
     slices. Cut at zero, the distance would lose the end caps of masks in thick slices, up to a third of a small tumor;
@@ -35,6 +51,39 @@ def resampled(mask: LabelMask, target: Geometry) -> LabelMask:
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     voxels[box] = _largest(depth_mm, round(mask.volume_ml / target.voxel_volume_ml))
     return replace(mask, voxels=voxels, geometry=target)
+
+
+def _soft(mask: LabelMask, target: Geometry) -> LabelMask:
+    """The shares on another grid: interpolated linearly, and averaged over each voxel that is larger than theirs."""
+    start, stop = mask.bounding_box()
+    part = mask.cropped(start, stop)
+    assert part.fractions is not None
+    shares = np.pad(part.fractions, 1)
+    around = mask.geometry.cropped([a - 1 for a in start], [b + 1 for b in stop])
+    low, high = _box_on(around, target)
+    box = target.cropped(low, high)
+    steps = [min(ceil(spacing / min(mask.geometry.spacing_mm) - 0.01), MOST_SAMPLES) for spacing in target.spacing_mm]
+    finer = resample(shares, around, _divided(box, steps))
+    fractions = np.zeros(target.shape, np.float32)
+    fractions[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = _block_means(finer, steps)
+    return replace(mask, voxels=fractions >= INSIDE_SHARE, fractions=fractions, geometry=target)
+
+
+def _divided(grid: Geometry, steps: Sequence[int]) -> Geometry:
+    """The grid with each voxel cut into so many along (k, j, i)."""
+    parts = np.array(steps)
+    shape = np.array(grid.shape) * parts
+    return replace(
+        grid,
+        shape=(int(shape[0]), int(shape[1]), int(shape[2])),
+        spacing_mm=triple(np.array(grid.spacing_mm) / parts),
+        origin_mm=triple(grid.points_at((1 / parts - 1) / 2)),
+    )
+
+
+def _block_means(values: FloatArray, steps: Sequence[int]) -> FloatArray:
+    (k, j, i), (a, b, c) = values.shape, steps
+    return np.asarray(values.reshape(k // a, a, j // b, b, i // c, c).mean(axis=(1, 3, 5)))
 
 
 def _largest(values: FloatArray, count: int) -> BoolArray:

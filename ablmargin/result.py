@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any, Literal
 
 from ablmargin.case import Case, RasMutation
 from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, Judgement, Verdict, worst
-from ablmargin.clinical.direction import direction_in_words
+from ablmargin.clinical.direction import Deficit, describe_deficit, direction_in_words
 from ablmargin.errors import Caution
 from ablmargin.geometry import FloatArray
 from ablmargin.metrics.capsule import Capsule
+from ablmargin.metrics.completion import Completion
 from ablmargin.metrics.coverage import Coverage
 from ablmargin.metrics.margin import MarginResult
 from ablmargin.metrics.surface import Surface
@@ -26,7 +29,8 @@ class LesionResult:
     """One tumor, measured and judged. Lengths in mm, volumes in ml; places in the frame of the post-ablation CT.
 
     ``tumor_pre`` and ``tumor_post`` have the same vertices in the same order as ``margin.points_mm``, before and after
-    the map, so a place on the tumor can be found in both exams.
+    the map, so a place on the tumor can be found in both exams. ``margin_sd_mm`` is the standard deviation of
+    ``margin.margin_mm`` at each of them, None where the alignment's error isn't known.
     """
 
     lesion_id: str
@@ -41,6 +45,8 @@ class LesionResult:
     capsule: Capsule | None
     coverage: Coverage
     judgement: Judgement
+    completion: Completion | None
+    margin_sd_mm: FloatArray | None = None
 
     @property
     def constrained_minimum_mm(self) -> float | None:
@@ -75,6 +81,16 @@ class LesionResult:
     def judged_minimum_mm(self) -> float:
         return float(self.judged_margins_mm.min())
 
+    @property
+    def deficit(self) -> Deficit | None:
+        """Where the judged margin is less than required; None if nowhere."""
+        return describe_deficit(
+            self.margin.points_mm,
+            self.judged_margins_mm,
+            self.margin.area_mm2,
+            required_mm=self.judgement.required_margin_mm,
+        )
+
     def direction_at(self, index: int) -> str:
         """On which side of the tumor a surface point lies after ablation, in words."""
         center = self.tumor_post.vertices_mm.mean(axis=0)
@@ -89,6 +105,16 @@ class MaskRecord:
     exam: Literal["pre", "post"] | None
     lesion: str | None
     origin: MaskOrigin
+
+
+PACKAGES = ("ablmargin", "numpy", "scipy", "scikit-image", "SimpleITK", "pydicom", "vtk")
+"""Whose versions can change a number."""
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of everything that can change a number, Python and the operating system among them."""
+    versions = {package: version(package) for package in PACKAGES}
+    return versions | {"python": platform.python_version(), "platform": platform.platform()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

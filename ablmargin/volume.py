@@ -5,6 +5,7 @@ Both lock a copy of their voxels, so that what was checked once stays true.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
@@ -13,7 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablmargin.errors import EmptyMaskError, Fault
-from ablmargin.geometry import BoolArray, FloatArray, Geometry, Triple
+from ablmargin.geometry import Array, BoolArray, FloatArray, Geometry, Triple
+
+INSIDE_SHARE = 0.5
+"""A voxel that lies inside by at least this share counts as one of the structure's."""
+
+FAINTEST_SHARE = 1 / 255
+"""A smaller share of a voxel says nothing: the least that an 8-bit drawing can hold."""
 
 
 class Structure(StrEnum):
@@ -74,21 +81,57 @@ class LabelMask:
     geometry : Geometry
     structure : Structure
     origin : MaskOrigin
+    fractions : ndarray of float32, shape (slices, rows, columns), optional
+        For a soft mask, the share of each voxel that lies inside, 0..1; a locked copy is kept. ``voxels`` are those of
+        a share of 0.5 or more: make such a mask with :meth:`soft`.
+
+    Examples
+    --------
+    >>> grid = Geometry(shape=(1, 1, 3), spacing_mm=(10, 10, 10), origin_mm=(0, 0, 0))
+    >>> mask = LabelMask.soft(np.array([[[0.25, 1.0, 0.5]]]), geometry=grid, structure=Structure.TUMOR)
+    >>> mask.voxels.tolist(), mask.volume_ml
+    ([[[False, True, True]]], 1.75)
     """
 
     voxels: BoolArray
     geometry: Geometry
     structure: Structure
     origin: MaskOrigin = field(default_factory=MaskOrigin)
+    fractions: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if np.asarray(self.voxels).dtype != np.bool_:
             raise TypeError(f"a mask's voxels must be bool, not {np.asarray(self.voxels).dtype}")
         object.__setattr__(self, "voxels", _locked(self.voxels, np.bool_, self.geometry))
+        if self.fractions is not None:
+            object.__setattr__(self, "fractions", _locked(self.fractions, np.float32, self.geometry))
+            _require_shares(self.fractions, self.voxels)
+
+    @classmethod
+    def soft(
+        cls, fractions: Array, *, geometry: Geometry, structure: Structure, origin: MaskOrigin | None = None
+    ) -> LabelMask:
+        """A mask that knows the share of each voxel that lies inside.
+
+        Parameters
+        ----------
+        fractions : ndarray, shape (slices, rows, columns)
+            Between 0 and 1; kept as float32.
+        """
+        shares = _locked(np.asarray(fractions), np.float32, geometry)
+        return cls(
+            voxels=_frozen(shares >= INSIDE_SHARE),
+            geometry=geometry,
+            structure=structure,
+            origin=origin or MaskOrigin(),
+            fractions=shares,
+        )
 
     @property
     def volume_ml(self) -> float:
-        return float(np.count_nonzero(self.voxels)) * self.geometry.voxel_volume_ml
+        """Volume of the voxels, each by its share if the mask is soft."""
+        inside = np.count_nonzero(self.voxels) if self.fractions is None else self.fractions.sum(dtype=np.float64)
+        return float(inside) * self.geometry.voxel_volume_ml
 
     @property
     def coarsest_spacing_mm(self) -> float:
@@ -99,13 +142,19 @@ class LabelMask:
     def is_empty(self) -> bool:
         return not self.voxels.any()
 
+    @property
+    def touched(self) -> BoolArray:
+        """All voxels that the structure reaches into; for a soft mask more than ``voxels``."""
+        return self.voxels if self.fractions is None else self.fractions >= FAINTEST_SHARE
+
     def bounding_box(self, *, pad_mm: float = 0.0) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-        """First index and one past the last (k, j, i) of the mask, padded and cut at the grid's border."""
+        """First index and one past the last (k, j, i) that the mask touches, padded and cut at the grid's border."""
         self.require_not_empty()
+        touched = self.touched
         start, stop = [], []
         for axis, (size, spacing) in enumerate(zip(self.geometry.shape, self.geometry.spacing_mm, strict=True)):
             others = tuple(other for other in range(3) if other != axis)
-            used = np.flatnonzero(self.voxels.any(axis=others))
+            used = np.flatnonzero(touched.any(axis=others))
             pad = int(np.ceil(pad_mm / spacing))
             start.append(max(int(used[0]) - pad, 0))
             stop.append(min(int(used[-1]) + 1 + pad, size))
@@ -113,14 +162,19 @@ class LabelMask:
 
     def cropped(self, start: tuple[int, int, int], stop: tuple[int, int, int]) -> LabelMask:
         """The part between two (k, j, i) indices, ``stop`` excluded."""
-        return replace(self, voxels=self.voxels[_slices(start, stop)], geometry=self.geometry.cropped(start, stop))
+        part = _slices(start, stop)
+        return replace(
+            self,
+            voxels=self.voxels[part],
+            geometry=self.geometry.cropped(start, stop),
+            fractions=None if self.fractions is None else self.fractions[part],
+        )
 
     def touches_border(self) -> bool:
         """Whether the mask reaches the outermost voxels of its grid: it may then go on outside the image."""
+        touched = self.touched
         return any(
-            bool(face.any())
-            for axis in range(3)
-            for face in (self.voxels.take(0, axis=axis), self.voxels.take(-1, axis=axis))
+            bool(face.any()) for axis in range(3) for face in (touched.take(0, axis=axis), touched.take(-1, axis=axis))
         )
 
     def voxel_centers_mm(self, *, step: int = 1) -> FloatArray:
@@ -129,16 +183,20 @@ class LabelMask:
         return self.geometry.points_at(np.stack(np.unravel_index(flat, self.geometry.shape), axis=-1))
 
     def union(self, *others: LabelMask) -> LabelMask:
-        """This mask with the voxels of others on the same grid added."""
+        """This mask with the voxels of others on the same grid added; of two shares of a voxel the larger one counts."""
+        if not all(self.geometry.same_grid_as(other.geometry) for other in others):
+            raise ValueError("masks can only be joined on the same grid")
         voxels = self.voxels.copy()
         for other in others:
-            if not self.geometry.same_grid_as(other.geometry):
-                raise ValueError("masks can only be joined on the same grid")
             voxels |= other.voxels
-        voxels.setflags(write=False)  # so that it needn't be copied once more
         coarsest = max((self, *others), key=lambda mask: mask.coarsest_spacing_mm)
         drawn = coarsest.origin.drawn_spacing_mm or coarsest.geometry.spacing_mm
-        return replace(self, voxels=voxels, origin=replace(self.origin, drawn_spacing_mm=drawn))
+        return replace(
+            self,
+            voxels=_frozen(voxels),
+            origin=replace(self.origin, drawn_spacing_mm=drawn),
+            fractions=_joined_fractions((self, *others)),
+        )
 
     def require_not_empty(self) -> None:
         """Raise EmptyMaskError if no voxel is set."""
@@ -157,6 +215,29 @@ class LabelMask:
 def _slices(start: tuple[int, int, int], stop: tuple[int, int, int]) -> tuple[slice, slice, slice]:
     first, second, third = (slice(a, b) for a, b in zip(start, stop, strict=True))
     return first, second, third
+
+
+def _joined_fractions(masks: Sequence[LabelMask]) -> NDArray[np.float32] | None:
+    """The largest share of each voxel, a hard mask's being 0 or 1; None if all are hard."""
+    if all(mask.fractions is None for mask in masks):
+        return None
+    joined = np.zeros(masks[0].geometry.shape, np.float32)
+    for mask in masks:
+        np.maximum(joined, mask.voxels if mask.fractions is None else mask.fractions, out=joined)
+    return _frozen(joined)
+
+
+def _require_shares(fractions: NDArray[np.float32], voxels: BoolArray) -> None:
+    if fractions.size and not (fractions.min() >= 0 and fractions.max() <= 1):
+        raise ValueError("the shares of a soft mask's voxels must lie between 0 and 1")
+    if not np.array_equal(voxels, fractions >= INSIDE_SHARE):
+        raise ValueError(f"a soft mask's voxels must be those of a share of {INSIDE_SHARE} or more")
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """A fresh array, locked, so that it needn't be copied once more."""
+    array.setflags(write=False)
+    return array
 
 
 def _locked(voxels: NDArray[Any], dtype: type[np.generic], geometry: Geometry) -> NDArray[Any]:

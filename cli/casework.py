@@ -33,6 +33,8 @@ class Output:
     overwrite: bool = False
     as_json: bool = False
     gate: bool = False
+    can_overwrite: bool = True
+    """Whether the command has ``--overwrite``."""
 
     def require_writable(self, inputs: Sequence[Path]) -> None:
         """Refuse, before the work, an output folder that can't or mustn't be written.
@@ -60,9 +62,8 @@ class Output:
         if not out.is_dir() or not any(out.iterdir()):
             return
         if not self.overwrite:
-            raise UsageError(
-                f"--out {out} isn't empty; name another folder, or --overwrite keeps the old one beside it"
-            )
+            or_else = ", or --overwrite keeps the old one beside it" if self.can_overwrite else ""
+            raise UsageError(f"--out {out} isn't empty; name another folder{or_else}")
         if not (out / "result.json").is_file():
             raise UsageError(f"--out {out} isn't empty and no finished case; --overwrite only replaces finished cases")
 

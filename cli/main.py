@@ -21,6 +21,7 @@ from .margin import margin
 from .register import register
 from .simulate import simulate
 from .terminal import say
+from .validate import validate
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -35,7 +36,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (demo, inspect, analyze, margin, register, simulate):
+for command in (demo, inspect, analyze, margin, register, simulate, validate):
     app.command()(command)
 
 

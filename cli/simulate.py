@@ -46,7 +46,7 @@ def simulate(
     name = scenario or DEFAULT_SCENARIO
     if name not in SCENARIOS:
         raise UsageError(f"there is no scenario {name!r}; there are: {', '.join(SCENARIOS)}")
-    Output(folder=out).require_writable([] if image is None else [image])
+    Output(folder=out, can_overwrite=False).require_writable([] if image is None else [image])
     with progress_bars() as progress:
         if image is None or liver is None:
             pair = simulate_phantom(name, seed=seed, progress=progress)

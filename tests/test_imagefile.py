@@ -219,10 +219,93 @@ def test_masks_that_are_none(tmp_path):
     with pytest.raises(EmptyMaskError):
         load_mask_file(path, None, Structure.LIVER)
     array = np.zeros((4, 5, 6), np.float32)
-    array[0, 0, :3] = 0.2, 0.7, 1
-    assert code_of(load_mask_file, labels_file(tmp_path / "p.nrrd", array), None, Structure.LIVER) == "MASK_NOT_BINARY"
-    array[0, 0, 0] = np.nan
+    array[0, 0, :3] = 0.2, np.nan, 1
     assert code_of(load_mask_file, labels_file(tmp_path / "n.nrrd", array), None, Structure.LIVER) == "MASK_NOT_FINITE"
+
+
+def values_file(path, *values):
+    array = np.zeros((4, 5, 6), np.float32)
+    array[1, 1, : len(values)] = values
+    return labels_file(path, array)
+
+
+@pytest.mark.parametrize(
+    ("values", "remedy"),
+    [
+        ((40.5, 127.5, 254.0), "scale from 0 to 255"),
+        ((12.5, 50.0, 99.5), "scale from 0 to 100"),
+        ((0.5, 1.0, 1.5), "scale from 0 to 1.5"),
+        ((-0.1, 0.5, 1.1), "distance map"),
+        ((-900.0, 40.5), "an image's"),
+    ],
+)
+def test_values_that_are_neither_labels_nor_shares_are_refused_by_their_scale(tmp_path, values, remedy):
+    with pytest.raises(InputError) as caught:
+        load_mask_file(values_file(tmp_path / "m.nrrd", *values), None, Structure.TUMOR)
+    (fault,) = caught.value.faults
+    assert fault.code == "MASK_NOT_BINARY"
+    assert remedy in fault.remedy
+
+
+def test_a_gray_image_of_whole_numbers_is_told_about_its_scale(tmp_path):
+    array = np.zeros((4, 8, 8), np.uint8)
+    array.ravel()[:256] = np.arange(256)
+    with pytest.raises(InputError) as caught:
+        load_mask_file(labels_file(tmp_path / "m.nrrd", array), None, Structure.TUMOR)
+    (fault,) = caught.value.faults
+    assert fault.code == "MASK_SEVERAL_LABELS"
+    assert "scale from 0 to 255, divide them by it" in fault.remedy
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_soft_mask_keeps_its_shares_through_a_file(tmp_path, ending, orientation):
+    geometry = grid((4, 5, 6), orientation=orientation)
+    fractions = np.zeros(geometry.shape, np.float32)
+    fractions[1, 2, 1:5] = 0.2, 0.5, 1.0, 1 / 3
+    save_mask(LabelMask.soft(fractions, geometry=geometry, structure=Structure.TUMOR), tmp_path / f"m{ending}")
+    loaded = load_mask_file(tmp_path / f"m{ending}", None, Structure.TUMOR)
+    np.testing.assert_array_equal(loaded.fractions, fractions)
+    assert np.argwhere(loaded.voxels).tolist() == [[1, 2, 2], [1, 2, 3]]
+    assert loaded.geometry.same_grid_as(geometry, tolerance_mm=1e-3)
+    assert loaded.origin.method == "given as a file (shares of voxels)"
+
+
+def test_a_hard_mask_stays_hard_in_any_type(tmp_path):
+    for number, pixel_type in enumerate((np.uint8, np.int16, np.float32, np.float64)):
+        array = np.zeros((4, 5, 6), pixel_type)
+        array[1, 2, 3] = 1
+        loaded = load_mask_file(labels_file(tmp_path / f"{number}.nrrd", array), None, Structure.TUMOR)
+        assert loaded.fractions is None
+        assert loaded.origin.method == "given as a file"
+
+
+def test_shares_scaled_by_the_header_are_shares(tmp_path):
+    """8-bit shares with a slope of 1/255, as NIfTI allows."""
+    path = tmp_path / "m.nii"
+    array = np.zeros((4, 5, 6), np.uint8)
+    array[1, 2, 1:4] = 51, 255, 204
+    sitk.WriteImage(image_of(array, grid((4, 5, 6))), path)
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<2f", data, 112, 1 / 255, 0.0)
+    path.write_bytes(data)
+    loaded = load_mask_file(path, None, Structure.TUMOR)
+    assert loaded.fractions[1, 2, 1:4] == pytest.approx((0.2, 1.0, 0.8), abs=1e-6)
+
+
+def test_rounding_beyond_1_is_taken_for_1(tmp_path):
+    loaded = load_mask_file(values_file(tmp_path / "m.nrrd", -1e-7, 0.3, 1 + 1e-6), None, Structure.TUMOR)
+    assert loaded.fractions[1, 1, :3] == pytest.approx((0.0, 0.3, 1.0))
+    assert loaded.fractions.max() == 1.0
+
+
+def test_a_label_of_a_soft_mask_is_refused(tmp_path):
+    path = values_file(tmp_path / "m.nrrd", 0.2, 0.7, 1)
+    assert code_of(load_mask_file, path, "1", Structure.TUMOR) == "MASK_SOFT_LABEL"
+
+
+def test_a_soft_mask_without_a_voxel_mostly_inside_is_empty(tmp_path):
+    with pytest.raises(EmptyMaskError, match=r"share of 0\.5 or more"):
+        load_mask_file(values_file(tmp_path / "m.nrrd", 0.2, 0.4), None, Structure.TUMOR)
 
 
 def test_a_vector_field_keeps_vectors_and_grid(tmp_path, orientation):

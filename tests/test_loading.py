@@ -14,7 +14,7 @@ from ablmargin.errors import DicomError, GeometryMismatchError, InputError, Usag
 from ablmargin.imagefile import save_mask, save_volume
 from ablmargin.loaded import LoadedImage, PatientDigest
 from ablmargin.loading import check_pair, check_target, load_image, load_mask
-from ablmargin.regrid import require_inside
+from ablmargin.regrid import require_inside, resampled
 from ablmargin.volume import LabelMask, Structure
 
 
@@ -23,6 +23,16 @@ def ball(geometry, radius_mm=9.0, offset_mm=(0.0, 0.0, 0.0)):
     center = np.array(CENTER_MM) + offset_mm
     inside = np.linalg.norm(points - center, axis=-1) <= radius_mm
     return LabelMask(voxels=inside, geometry=geometry, structure=Structure.TUMOR)
+
+
+def soft_ball(geometry, radius_mm=9.0):
+    """Shares of the voxels from 4 × 4 × 4 points in each."""
+    steps = (np.arange(4) - 1.5) / 4
+    index = np.moveaxis(np.indices(geometry.shape), 0, -1)
+    total = np.zeros(geometry.shape)
+    for shift in np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 3):
+        total += np.linalg.norm(geometry.points_at(index + shift) - CENTER_MM, axis=-1) <= radius_mm
+    return LabelMask.soft(total / 64, geometry=geometry, structure=Structure.TUMOR)
 
 
 def codes(error):
@@ -199,6 +209,47 @@ class TestMasks:
         assert loaded.geometry.spacing_mm[0] == 1.0
         assert loaded.origin.drawn_spacing_mm == pytest.approx((6.0, 1.1, 0.9))
         assert loaded.coarsest_spacing_mm == pytest.approx(6.0)
+
+    @pytest.mark.parametrize("orientation", ["LPS", "oblique", "flipped"])
+    @pytest.mark.parametrize("spacing_mm", [(1.0, 0.7, 0.7), (5.0, 1.1, 0.9), (2.0, 2.0, 2.0)])
+    def test_a_soft_mask_stays_soft_on_another_grid(self, tmp_path, orientation, spacing_mm):
+        """Volume and center of an ellipsoid drawn by shares; interpolation and averaging keep both."""
+        shape = tuple(int(40 / step) for step in spacing_mm)
+        source = grid(shape, spacing_mm, orientation=orientation)
+        save_mask(soft_ball(source), tmp_path / "m.nrrd")
+        cautions = []
+        image = grid(frame_uid="1.2.3")
+        loaded = load_mask(f"{tmp_path}/m.nrrd", Structure.TUMOR, onto=image, cautions=cautions)
+        assert [caution.code for caution in cautions] == ["MASK_SOFT", "MASK_RESAMPLED"]
+        assert loaded.fractions is not None
+        assert loaded.volume_ml == pytest.approx(soft_ball(source).volume_ml, rel=0.01)
+        center = np.average(
+            image.points_at(np.argwhere(loaded.fractions)), axis=0, weights=loaded.fractions[loaded.fractions > 0]
+        )
+        np.testing.assert_allclose(center, CENTER_MM, atol=0.05)
+
+    def test_a_coarser_grid_gets_the_mean_share(self):
+        fine = grid((20, 20, 20), (1.0, 1.0, 1.0))
+        coarse = replace(
+            fine, shape=(5, 20, 20), spacing_mm=(4.0, 1.0, 1.0), origin_mm=tuple(fine.points_at([1.5, 0, 0]))
+        )
+        fractions = np.zeros(fine.shape, np.float32)
+        fractions[4:10, 5:15, 5:15] = 1.0
+        fractions[10, 5:15, 5:15] = 0.5
+        soft = LabelMask.soft(fractions, geometry=fine, structure=Structure.TUMOR)
+        assert resampled(soft, coarse).fractions[:, 10, 10] == pytest.approx([0.0, 1.0, 0.625, 0.0, 0.0], abs=1e-6)
+
+    def test_a_soft_mask_on_the_same_grid_is_taken_as_it_is_and_a_soft_liver_is_not(self, tmp_path):
+        image = grid(frame_uid="1.2.3")
+        mask = soft_ball(image)
+        save_mask(mask, tmp_path / "m.nii.gz")
+        for structure, fractions in ((Structure.ABLATION_ZONE, mask.fractions), (Structure.LIVER, None)):
+            cautions = []
+            loaded = load_mask(f"{tmp_path}/m.nii.gz", structure, onto=image, source_name="--x", cautions=cautions)
+            np.testing.assert_array_equal(loaded.fractions, fractions)
+            np.testing.assert_array_equal(loaded.voxels, mask.voxels)
+            assert [caution.code for caution in cautions] == ["MASK_SOFT"]
+            assert cautions[0].message.startswith("--x m.nii.gz holds shares of voxels")
 
     def test_label_after_a_hash(self, tmp_path):
         image = grid()

@@ -35,7 +35,7 @@ def half_space(points):
 
 
 def measured(tumor: LabelMask, target: Target, ras: RasMutation = RasMutation.WILD_TYPE):
-    rule = Rule(ras_mutation=ras, contour_sd_mm=0.3)
+    rule = Rule(ras_mutation=ras, contour_sd_mm=0.2)
     return measure_lesion(Lesion(lesion_id="1", tumor=tumor), surface_of(tumor), target, rule, error=ERROR)
 
 

@@ -91,6 +91,75 @@ def test_an_empty_mask_is_refused_by_name():
         empty.require_not_empty()
 
 
+def soft_mask(shares: dict[tuple[int, int, int], float], geometry: Geometry = GRID) -> LabelMask:
+    fractions = np.zeros(geometry.shape)
+    for index, share in shares.items():
+        fractions[index] = share
+    return LabelMask.soft(fractions, geometry=geometry, structure=Structure.TUMOR)
+
+
+def test_a_soft_mask_counts_shares_and_keeps_its_own_locked_copy():
+    fractions = np.zeros(GRID.shape, np.float32)
+    fractions[1, 2, 3], fractions[2, 2, 3] = 0.5, 0.25
+    mask = LabelMask.soft(fractions, geometry=GRID, structure=Structure.TUMOR)
+    fractions[:] = 1
+    assert mask.volume_ml == pytest.approx(0.75 * GRID.voxel_volume_ml)
+    assert np.argwhere(mask.voxels).tolist() == [[1, 2, 3]]
+    assert mask.fractions.dtype == np.float32
+    with pytest.raises(ValueError, match="read-only"):
+        mask.fractions[0, 0, 0] = 1
+
+
+def test_a_hard_mask_has_no_shares():
+    mask = mask_of((1, 2, 3))
+    assert mask.fractions is None
+    assert np.array_equal(mask.touched, mask.voxels)
+
+
+@pytest.mark.parametrize("bad", [-0.01, 1.01, np.nan, np.inf])
+def test_shares_lie_between_0_and_1(bad):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        soft_mask({(1, 2, 3): bad, (2, 2, 3): 1.0})
+
+
+def test_voxels_and_shares_must_agree():
+    soft = soft_mask({(1, 2, 3): 0.4})
+    with pytest.raises(ValueError, match=r"share of 0\.5"):
+        LabelMask(voxels=soft.fractions > 0.3, geometry=GRID, structure=Structure.TUMOR, fractions=soft.fractions)
+    with pytest.raises(ValueError, match="shape"):
+        LabelMask.soft(np.zeros((5, 4, 6)), geometry=GRID, structure=Structure.TUMOR)
+
+
+def test_a_soft_mask_is_empty_without_a_voxel_that_lies_mostly_inside():
+    assert soft_mask({(1, 2, 3): 0.49}).is_empty
+    with pytest.raises(EmptyMaskError):
+        soft_mask({(1, 2, 3): 0.49}).bounding_box()
+
+
+def test_box_and_border_of_a_soft_mask_reach_as_far_as_its_shares():
+    soft = soft_mask({(1, 2, 3): 1.0, (2, 2, 3): 0.1, (0, 0, 0): 0.001})
+    assert soft.bounding_box() == ((1, 2, 3), (3, 3, 4))  # 0.001 of a voxel is noise
+    assert not soft.touches_border()
+    assert soft_mask({(1, 2, 3): 1.0, (0, 2, 3): 0.1}).touches_border()
+
+
+def test_a_crop_of_a_soft_mask_keeps_its_shares_without_a_copy():
+    soft = soft_mask({(1, 2, 3): 0.75, (2, 2, 3): 0.25})
+    crop = soft.cropped((1, 1, 1), (3, 4, 5))
+    assert crop.fractions[:, 1, 2].tolist() == [0.75, 0.25]
+    assert crop.volume_ml == pytest.approx(soft.volume_ml)
+    assert np.shares_memory(crop.fractions, soft.fractions)
+
+
+def test_of_two_shares_the_union_takes_the_larger():
+    soft, other = soft_mask({(1, 1, 1): 0.6, (2, 2, 2): 0.3}), soft_mask({(1, 1, 1): 0.2, (2, 2, 2): 0.4})
+    joined = soft.union(other, mask_of((1, 3, 3)))
+    assert joined.volume_ml == pytest.approx((0.6 + 0.4 + 1.0) * GRID.voxel_volume_ml)
+    assert np.array_equal(joined.voxels, joined.fractions >= 0.5)
+    assert mask_of((1, 3, 3)).union(soft).volume_ml == pytest.approx(1.9 * GRID.voxel_volume_ml)
+    assert soft.volume_ml == pytest.approx(0.9 * GRID.voxel_volume_ml), "inputs stay as they are"
+
+
 def test_itk_agrees_on_every_corner(orientation):
     geometry = grid_around((40, -30, 200), orientation=orientation)
     image = image_of(np.zeros(geometry.shape, np.int16), geometry)

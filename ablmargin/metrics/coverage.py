@@ -2,94 +2,167 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
-from ablmargin.geometry import BoolArray, FloatArray, Geometry, bounding_geometry
+from ablmargin.geometry import BoolArray, FloatArray, Geometry, triple
 from ablmargin.metrics.depth import LiverDepth
 from ablmargin.metrics.distance import signed_distances_mm, voxelize
 from ablmargin.metrics.surface import Surface
-from ablmargin.volume import LabelMask
 
 MARGINS_MM = range(11)
-FINEST_SPACING_MM = 0.8
-MAX_VOXELS = 600_000
-EXACT_NODES = 10_000
+FINEST_MM, COARSEST_MM = 1.0, 2.5
+VOXELS_A_RADIUS = 6
+MAX_VOXELS = 300_000
+OFF_CENTER = 0.25
+"""Of a voxel, from a voxel's center to the tumor's: there the errors of counting a symmetric shape cancel to first order."""
+STEP = (1.316579, -1.263596, 0.447017)
+"""The odd polynomial by which a voxel's share grows with its distance inside."""
+NEARLY_ALL = 0.99999
+"""The largest share that is told where something is left, however little: 1 means all."""
+MEAN_SQUARED_OFFSET = 0.16
+"""From a place on a surface to the nearest center of its triangles, per mean area of them: as if these lay evenly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """Volume shares of one tumor.
+    """What of one tumor is ablated.
 
     Parameters
     ----------
     shares : dict of int to float
-        For each margin of 0 to 10 mm: the ablated share, 0..1, of the tumor grown by it within the liver.
+        For each margin of 0 to 10 mm: the ablated share, 0..1, of the tumor grown by it within the liver. Exactly 1
+        only if all of it is ablated.
+    grown_ml : dict of int to float
+        The volume that each share refers to.
     """
 
     shares: dict[int, float]
+    grown_ml: dict[int, float]
+
+    @property
+    def ablated_ml(self) -> dict[int, float]:
+        """The ablated part of each grown volume."""
+        return {margin_mm: share * self.grown_ml[margin_mm] for margin_mm, share in self.shares.items()}
 
 
-def measure_coverage(tumor: Surface, zone: Surface, *, liver: LabelMask | None = None) -> Coverage:
-    """Measure coverage by counting voxels of a fine grid around the tumor.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Samples:
+    """Signed distances, mm, positive inside, of the voxels that one of the grown tumors may hold; each of shape (n,).
+
+    They are exact within a voxel of the border of tumor and zone, and infinite farther inside the tumor, and farther from
+    the zone's border: no more needs to be known there.
+    """
+
+    tumor: FloatArray
+    zone: FloatArray
+    liver: FloatArray | float
+    spacing_mm: float
+
+    def measured(self, margin_mm: float) -> tuple[float, float]:
+        """Volume of the tumor grown by a margin, ml, and the share of it that is ablated."""
+        grown = np.maximum(self.tumor, np.minimum(self.tumor + margin_mm, self.liver))
+        ablated = np.minimum(grown, self.zone)
+        volume, part = self._volume_ml(grown), self._volume_ml(ablated)
+        outermost = 0.0 if margin_mm else -self.spacing_mm
+        if self._leaves(grown, ablated, outermost_mm=outermost):
+            return volume, float(np.clip(part / volume, 0.0, NEARLY_ALL))
+        return volume, 1.0
+
+    def _leaves(self, grown_mm: FloatArray, ablated_mm: FloatArray, *, outermost_mm: float) -> bool:
+        """Whether anything is left over: at some voxel the zone's border is nearer, or less far beyond, than the tumor's.
+
+        Beyond the border of a grown tumor, cut off by the capsule, distances are too rough for that.
+        """
+        short = ablated_mm < np.minimum(grown_mm, self.spacing_mm)
+        return bool((short & (grown_mm > outermost_mm)).any())
+
+    def _volume_ml(self, inside_mm: FloatArray) -> float:
+        x = np.clip(inside_mm / self.spacing_mm, -1.0, 1.0)
+        square = x * x
+        shares = 0.5 + x * (STEP[0] + square * (STEP[1] + square * STEP[2]))
+        return float(shares.sum()) * self.spacing_mm**3 / 1000.0
+
+
+def measure_coverage(tumor: Surface, zone: Surface, *, depth: LiverDepth | None = None) -> Coverage:
+    """Measure coverage by counting voxels around the tumor, those at a border in part.
 
     Parameters
     ----------
     tumor, zone : Surface
         In one frame.
-    liver : LabelMask, optional
-        Tissue outside it isn't asked for; tumor always is.
+    depth : LiverDepth, optional
+        Tissue outside the liver isn't asked for; tumor always is. Without it, all tissue is liver.
 
     Notes
     -----
-    The grid is 0.8 mm, coarser only for tumors too large for 600 000 voxels. A share is off by less than 0.01 for
-    tumors from 10 mm diameter on.
+    A voxel at signed distance d from a border counts with 1/2 + ax + bx³ + cx⁵, x = d over the voxel's size, cut at ±1.
+    The step's slope has no second moment, so that round volumes aren't counted too large, and no part that repeats with
+    the voxels, so that it hardly matters how a border lies between them. What two surfaces enclose together is counted
+    by the smaller of the two distances. Counting adds less than 0.3 % to the error of the surfaces, measured on the
+    volumes that spheres of 5 mm radius and more have in common.
     """
     grid = _grid_around(tumor)
-    is_tumor, is_ablated = voxelize(tumor, grid), voxelize(zone, grid)
-    distance = _distances_mm(tumor, grid)
-    wanted = is_tumor | _in_liver(grid, tumor, zone, liver)
-    shares = {}
-    for margin_mm in MARGINS_MM:
-        grown = wanted & (is_tumor if margin_mm == 0 else distance >= -margin_mm)
-        shares[margin_mm] = int(np.count_nonzero(grown & is_ablated)) / max(int(np.count_nonzero(grown)), 1)
-    return Coverage(shares=shares)
+    samples = _samples(tumor, zone, depth, grid)
+    found = {margin_mm: samples.measured(margin_mm) for margin_mm in MARGINS_MM}
+    return Coverage(
+        shares={margin_mm: share for margin_mm, (_, share) in found.items()},
+        grown_ml={margin_mm: volume for margin_mm, (volume, _) in found.items()},
+    )
 
 
 def _grid_around(tumor: Surface) -> Geometry:
-    reach = MARGINS_MM[-1] + 2 * FINEST_SPACING_MM
-    sides = np.ptp(tumor.vertices_mm, axis=0) + 2 * reach
-    spacing = max(FINEST_SPACING_MM, float((sides.prod() / MAX_VOXELS) ** (1 / 3)))
-    return bounding_geometry(tumor.vertices_mm, spacing_mm=spacing, pad_mm=reach, frame_uid=tumor.frame_uid)
+    """Voxels by the tumor's size: a sixth of the radius of a ball, or balls, with its volume and area."""
+    low, high = tumor.vertices_mm.min(axis=0), tumor.vertices_mm.max(axis=0)
+    radius = 3000.0 * tumor.volume_ml / tumor.area_mm2
+    finest = float(np.clip(radius / VOXELS_A_RADIUS, FINEST_MM, COARSEST_MM))
+    reach = MARGINS_MM[-1] + 2 * finest
+    spacing = max(finest, float(((high - low + 2 * reach).prod() / MAX_VOXELS) ** (1 / 3)))
+    halves = np.ceil(((high - low) / 2 + reach) / spacing)
+    origin = (low + high) / 2 - (halves + OFF_CENTER) * spacing
+    columns, rows, slices = (2 * halves + 2).astype(int).tolist()
+    return Geometry(
+        shape=(slices, rows, columns),
+        spacing_mm=(spacing, spacing, spacing),
+        origin_mm=triple(origin),
+        frame_uid=tumor.frame_uid,
+    )
 
 
-def _distances_mm(tumor: Surface, grid: Geometry) -> FloatArray:
-    """Signed distance of every voxel to the tumor: exact on a coarse grid, in between by cubic splines."""
-    sides = np.ptp(grid.corners_mm, axis=0)
-    spacing = max(grid.spacing_mm[0], float((sides.prod() / EXACT_NODES) ** (1 / 3)))
-    coarse = bounding_geometry(grid.corners_mm, spacing_mm=spacing, pad_mm=0.0, frame_uid=grid.frame_uid)
-    nodes = coarse.points_at(np.argwhere(np.ones(coarse.shape, dtype=bool)))
-    values = ndimage.spline_filter(signed_distances_mm(tumor, nodes).reshape(coarse.shape))
-    planes = [
-        ndimage.map_coordinates(values, coarse.indices_at(points).T, order=3, prefilter=False, mode="nearest")
-        for points in _slices_mm(grid)
-    ]
-    return np.stack(planes).reshape(grid.shape)
+def _samples(tumor: Surface, zone: Surface, depth: LiverDepth | None, grid: Geometry) -> _Samples:
+    spacing = grid.spacing_mm[0]
+    to_tumor = _bounded_distances_mm(tumor, grid, reach_mm=MARGINS_MM[-1] + spacing)
+    wanted = to_tumor > -np.inf
+    to_zone = _border_distances_mm(zone, grid, among=wanted)
+    points = grid.points_at(np.argwhere(wanted))
+    return _Samples(
+        tumor=to_tumor[wanted],
+        zone=to_zone[wanted],
+        liver=np.inf if depth is None else depth.at(points),
+        spacing_mm=spacing,
+    )
 
 
-def _in_liver(grid: Geometry, tumor: Surface, zone: Surface, liver: LabelMask | None) -> BoolArray:
-    if liver is None or liver.is_empty:
-        return np.ones(grid.shape, dtype=bool)
-    depth = LiverDepth.around(liver, tumor, zone)
-    return np.stack([depth.at(points) >= 0 for points in _slices_mm(grid)]).reshape(grid.shape)
+def _border_distances_mm(surface: Surface, grid: Geometry, *, among: BoolArray | None = None) -> FloatArray:
+    """Exact signed distance of the voxels at a surface, of shape ``grid.shape``; infinite farther inside and outside."""
+    inside = voxelize(surface, grid)
+    distance = np.where(inside, np.inf, -np.inf)
+    cube = np.ones((3, 3, 3), dtype=bool)
+    near = ndimage.binary_dilation(inside, cube) & ~ndimage.binary_erosion(inside, cube, border_value=1)
+    near = near if among is None else near & among
+    distance[near] = signed_distances_mm(surface, grid.points_at(np.argwhere(near)))
+    return distance
 
 
-def _slices_mm(grid: Geometry) -> Iterator[FloatArray]:
-    """Voxel centers of one slice after the other, each of shape (rows * columns, 3)."""
-    _, rows, columns = grid.shape
-    plane = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), axis=-1).reshape(-1, 2)
-    for k in range(grid.shape[0]):
-        yield grid.points_at(np.column_stack([np.full(len(plane), k), plane]))
+def _bounded_distances_mm(surface: Surface, grid: Geometry, *, reach_mm: float) -> FloatArray:
+    """Like :func:`_border_distances_mm`, and outside up to a reach the distance to the nearest triangle."""
+    distance = _border_distances_mm(surface, grid)
+    outside = distance == -np.inf
+    tree = cKDTree(surface.centroids_mm, balanced_tree=False, compact_nodes=False)  # made faster, asked no slower
+    far, _ = tree.query(grid.points_at(np.argwhere(outside)), distance_upper_bound=reach_mm)
+    offset = MEAN_SQUARED_OFFSET * surface.area_mm2 / len(surface.triangles)
+    distance[outside] = -np.sqrt(np.maximum(far**2 - offset, 0.0))
+    return distance

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import ConvexHull, QhullError
+from scipy.special import ndtri
 
-from ablmargin.geometry import BoolArray, FloatArray, Geometry
+from ablmargin.geometry import Array, BoolArray, FloatArray, Geometry, triple
 from ablmargin.metrics.distance import voxelize
-from ablmargin.metrics.edt import averaged_signed_edt_mm
+from ablmargin.metrics.edt import UNBOUNDED_MM, border_voxels
 from ablmargin.metrics.surface import Surface
 from ablmargin.volume import LabelMask
 
@@ -17,28 +19,37 @@ DEEPEST_MM = 15.0
 """Depths are told up to here: no margin of interest is larger."""
 MIN_SLACK_MM = 1.0
 """Two masks of the same capsule, drawn by hand, don't agree better than this."""
+BLUR_MM = 1.5
+"""Standard deviation of the blur that takes the voxels' steps off the capsule; at least one voxel along each axis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LiverDepth:
-    """The signed distance to the capsule on a part of the liver's grid, positive inside, mm."""
+    """The signed distance to the capsule on a grid around a tumor and its zone, positive inside, mm.
+
+    ``voxel_mm`` is the spacing of the liver's own mask along the same axes; the grid here may be coarser.
+    """
 
     distance_mm: FloatArray
     geometry: Geometry
+    voxel_mm: tuple[float, float, float]
 
     @classmethod
     def around(cls, liver: LabelMask, tumor: Surface, zone: Surface) -> LiverDepth:
         """Depth near a tumor and its ablation zone.
 
-        The mask is mended first: the zone belongs to the liver even where an automatic segmentation left it out, and
-        cavities enclosed in the liver are no capsule. Nor is the edge of the image: beyond it the liver is taken to go
-        on as it is there. The tumor isn't added, as it may only seem to stick out because of the alignment.
+        The liver's mask should lie on the grid that the zone was drawn on. It is mended first. Tumor and zone belong to the liver where an automatic segmentation left them out, but not
+        where they go beyond its convex hull: a zone drawn across the capsule doesn't move the capsule. Cavities enclosed
+        in the liver are no capsule. Nor is the edge of the image: beyond it the liver is taken to go on as it is there.
         """
         start, stop = _box(liver.geometry, tumor, zone)
         part = liver.cropped(start, stop)
-        mended = part.voxels | voxelize(zone, part.geometry)
-        filled = np.asarray(ndimage.binary_fill_holes(mended))
-        return cls(distance_mm=averaged_signed_edt_mm(filled, part.geometry.spacing_mm), geometry=part.geometry)
+        targets = voxelize(zone, part.geometry) | voxelize(tumor, part.geometry)
+        distance, steps = _smooth_distance_mm(_mended(part.voxels, targets), np.array(part.geometry.spacing_mm))
+        coarse = replace(
+            part.geometry, shape=distance.shape, spacing_mm=triple(np.array(part.geometry.spacing_mm) * steps)
+        )
+        return cls(distance_mm=distance, geometry=coarse, voxel_mm=part.geometry.spacing_mm)
 
     def at(self, points_mm: FloatArray) -> FloatArray:
         """Depth of points, shape (n, 3) LPS mm to (n,); ``DEEPEST_MM`` stands for that or more."""
@@ -46,12 +57,16 @@ class LiverDepth:
         values = ndimage.map_coordinates(self.distance_mm, index.T, order=1, mode="nearest")
         return np.asarray(np.minimum(values, DEEPEST_MM))
 
-    def slack_at(self, points_mm: FloatArray) -> FloatArray:
-        """How far the capsule may be off by sampling: half a voxel along its normal, ``MIN_SLACK_MM`` at least; (n,)."""
-        index, spacing = self.geometry.indices_at(points_mm).T, np.array(self.geometry.spacing_mm)
-        normal = np.stack([self._difference(index, axis) for axis in range(3)], axis=1) / spacing
+    def sampling_at(self, points_mm: FloatArray) -> FloatArray:
+        """Half a voxel of the liver's mask along the capsule's normal, shape (n,): what sampling alone can shift it by."""
+        index = self.geometry.indices_at(points_mm).T
+        normal = np.stack([self._difference(index, axis) for axis in range(3)], axis=1) / self.geometry.spacing_mm
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-        return np.asarray(np.maximum(np.linalg.norm(normal * spacing, axis=1) / 2, MIN_SLACK_MM))
+        return np.asarray(np.linalg.norm(normal * self.voxel_mm, axis=1) / 2)
+
+    def slack_at(self, points_mm: FloatArray) -> FloatArray:
+        """How far two masks of the capsule may disagree: half a voxel, ``MIN_SLACK_MM`` at least; shape (n,)."""
+        return np.maximum(self.sampling_at(points_mm), MIN_SLACK_MM)
 
     def _difference(self, index: FloatArray, axis: int) -> FloatArray:
         step = np.eye(3)[axis][:, None]
@@ -64,16 +79,90 @@ class LiverDepth:
 def _box(geometry: Geometry, tumor: Surface, zone: Surface) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     """First and one past the last (k, j, i) index that matters, cut at the image's border."""
     spacing = np.array(geometry.spacing_mm)
-    reach = np.concatenate([_padded(geometry, tumor, DEEPEST_MM / spacing), _padded(geometry, zone, 3.0)])
+    near = np.maximum(3.0, 2 * _blur_mm(spacing) / spacing)
+    reach = np.concatenate([_padded(geometry, tumor, DEEPEST_MM / spacing), _padded(geometry, zone, near)])
     size = np.array(geometry.shape)
     start = np.clip(np.floor(reach.min(axis=0)), 0, size - 1).astype(int).tolist()
     stop = np.clip(np.ceil(reach.max(axis=0)) + 1, np.array(start) + 1, size).astype(int).tolist()
     return (start[0], start[1], start[2]), (stop[0], stop[1], stop[2])
 
 
-def _padded(geometry: Geometry, surface: Surface, voxels: FloatArray | float) -> FloatArray:
+def _padded(geometry: Geometry, surface: Surface, voxels: FloatArray) -> FloatArray:
     index = geometry.indices_at(surface.vertices_mm)
     return np.stack([index.min(axis=0) - voxels, index.max(axis=0) + voxels])
+
+
+def _mended(liver: BoolArray, targets: BoolArray) -> BoolArray:
+    """The liver with the targets inside its hull, and without cavities."""
+    mended, left_out = liver.copy(), np.argwhere(targets & ~liver)
+    if len(left_out):
+        mended[tuple(left_out[_in_hull(liver, left_out)].T)] = True
+    holes, count = ndimage.label(~mended)
+    faces = [np.take(holes, end, axis=axis).ravel() for axis in range(3) for end in (0, -1)]
+    enclosed = np.setdiff1d(np.arange(1, count + 1), np.concatenate(faces))
+    return mended | np.isin(holes, enclosed) if len(enclosed) else mended
+
+
+def _in_hull(liver: BoolArray, indices: Array) -> BoolArray:
+    """Which voxels, shape (n, 3), lie in the convex hull of the liver; all of them where it has none."""
+    rows = liver.any(axis=2)
+    first, last = liver.argmax(axis=2)[rows], liver.shape[2] - 1 - liver[:, :, ::-1].argmax(axis=2)[rows]
+    ends = np.concatenate([np.column_stack([np.argwhere(rows), column]) for column in (first, last)])
+    try:
+        planes = np.unique(ConvexHull(ends).equations.round(9), axis=0)
+    except (QhullError, ValueError):  # no liver here, or all of it in one plane
+        return np.ones(len(indices), dtype=bool)
+    inside = np.ones(len(indices), dtype=bool)
+    for plane in planes:
+        inside[inside] = indices[inside] @ plane[:3] + plane[3] <= 1e-6
+    return inside
+
+
+def _blur_mm(spacing: FloatArray) -> FloatArray:
+    return np.maximum(BLUR_MM, spacing)
+
+
+def _smooth_distance_mm(voxels: BoolArray, spacing: FloatArray) -> tuple[FloatArray, Array]:
+    """Signed distance to a mask's blurred border, on every so many voxels along each axis, and these steps.
+
+    The blurred mask tells, at the voxels beside the border, how far it is and which way; all others take the plane
+    through the border that their nearest one knows.
+    """
+    blur = _blur_mm(spacing)
+    steps = np.maximum(np.floor(BLUR_MM / spacing), 1).astype(int)
+    shares = ndimage.gaussian_filter(voxels.astype(np.float32), blur / spacing, mode="nearest", truncate=3.0)
+    shares = shares[:: steps[0], :: steps[1], :: steps[2]]
+    inside = shares > 0.5
+    border = np.logical_or(*border_voxels(inside))
+    if not border.any():
+        return np.where(inside, UNBOUNDED_MM, -UNBOUNDED_MM), steps
+    return _to_planes_mm(shares, inside, border, spacing * steps, blur), steps
+
+
+def _to_planes_mm(
+    shares: Array, inside: BoolArray, border: BoolArray, spacing: FloatArray, blur: FloatArray
+) -> FloatArray:
+    places = np.argwhere(border)
+    padded = np.pad(shares, 1, mode="edge").astype(np.float64)
+    slope = [
+        padded[tuple((places + 1 + step).T)] - padded[tuple((places + 1 - step).T)] for step in np.eye(3, dtype=int)
+    ]
+    normals = np.stack(slope, axis=1) / spacing
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    depth = np.linalg.norm(normals * blur, axis=1) * ndtri(np.clip(shares[border].astype(np.float64), 1e-3, 1 - 1e-3))
+    feet = places * spacing - depth[:, None] * normals
+    number = np.zeros(shares.shape, np.int32)
+    number[border] = np.arange(len(places))
+    _, nearest = ndimage.distance_transform_edt(~border, sampling=spacing, return_indices=True)
+    knows = number[tuple(nearest)]
+    to_plane, squared = np.zeros(shares.shape), np.zeros(shares.shape)
+    for axis, indices in enumerate(np.ogrid[tuple(slice(size) for size in shares.shape)]):
+        away = indices * spacing[axis] - feet[knows, axis]
+        to_plane += away * normals[knows, axis]
+        squared += away**2
+    to_foot = np.sqrt(np.maximum(squared - float(spacing @ spacing) / 4, 0.0))
+    sign = np.where(border, np.sign(to_plane), np.where(inside, 1.0, -1.0))
+    return np.asarray(sign * np.maximum(np.abs(to_plane), to_foot))
 
 
 def is_inside_liver(depth: LiverDepth, points_mm: FloatArray) -> BoolArray:

@@ -7,14 +7,20 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-from ablmargin.geometry import FloatArray, PointTransform
+from ablmargin.geometry import BoolArray, FloatArray, Geometry, PointTransform
+from ablmargin.metrics.distance import voxelize
 from ablmargin.metrics.edt import averaged_signed_edt_mm
+from ablmargin.metrics.surface import Surface
 from ablmargin.volume import LabelMask
 
 NEAR_MM = 25.0
 """How far around the ablation zone the liver matters: the widest margin, the depth that is told, and some more."""
 DEEP_MM = 3.0
 """What lies this deep in the liver before ablation is liver after it, whatever masks and registration are off by."""
+GAP_MM, BEYOND_MM = 10.0, 3.0
+"""How wide a gap between zone and liver may be to be left out rather than outside, and how thick the liver beyond it."""
+LEAST_GAP_MM2 = 100.0
+"""How much of the zone's border a gap must run along."""
 
 
 def liver_seen_in_either(
@@ -50,6 +56,68 @@ def liver_seen_in_either(
     voxels[tuple(missing.T)] = True
     voxels.setflags(write=False)
     return replace(after, voxels=voxels)
+
+
+def liver_across_gaps(liver: LabelMask, zone: Surface) -> LabelMask:
+    """Add to the liver what its mask leaves out between a zone and the liver around it.
+
+    For where no second exam can tell. Beyond the true capsule there is no liver again within a centimeter, straight away
+    from the zone, but in a fissure: that one is filled, too, so more margin is asked for there than could be had.
+
+    Parameters
+    ----------
+    liver : LabelMask
+    zone : Surface
+        In the liver's frame.
+
+    Returns
+    -------
+    LabelMask
+        The same mask if no gap runs along a square centimeter of the zone's border.
+    """
+    rays_mm = np.arange(0.5, GAP_MM + BEYOND_MM + 0.25, 0.5)
+    start, stop = _box_around(liver.geometry, zone, pad_mm=rays_mm[-1] + 1)
+    part = liver.cropped(start, stop)
+    solid = part.voxels | voxelize(zone, part.geometry)
+    places = zone.centroids_mm[:, None] + rays_mm[:, None] * _outward(zone)[:, None]
+    index = np.round(part.geometry.indices_at(places)).astype(int)
+    known = np.asarray(((index >= 0) & (index < part.geometry.shape)).all(axis=2))
+    index = np.where(known[..., None], index, 0)
+    gap = _gaps(np.asarray(solid[tuple(np.moveaxis(index, 2, 0))] & known), round(BEYOND_MM / 0.5))
+    if float(zone.triangle_areas_mm2[gap.any(axis=1)].sum()) < LEAST_GAP_MM2:
+        return liver
+    filled = np.zeros_like(solid)
+    filled[tuple(index[gap & known].T)] = True
+    filled = np.asarray(ndimage.binary_closing(filled | solid, iterations=1)) & ndimage.binary_dilation(filled)
+    voxels = liver.voxels.copy()
+    voxels[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] |= filled
+    voxels.setflags(write=False)
+    return replace(liver, voxels=voxels)
+
+
+def _gaps(solid: BoolArray, beyond: int) -> BoolArray:
+    """Steps of rays, shape (n, steps), that lie in a gap: not solid, but so many solid ones follow in a row."""
+    steps = solid.shape[1]
+    runs = np.asarray(np.stack([solid[:, first : first + steps - beyond + 1] for first in range(beyond)]).all(axis=0))
+    follows = np.zeros_like(solid)
+    follows[:, : runs.shape[1]] = np.logical_or.accumulate(runs[:, ::-1], axis=1)[:, ::-1]
+    return np.asarray(follows & ~solid)
+
+
+def _outward(surface: Surface) -> FloatArray:
+    a, b, c = (surface.vertices_mm[surface.triangles[:, corner]] for corner in range(3))
+    normals = np.cross(b - a, c - a)
+    return np.asarray(normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12))
+
+
+def _box_around(
+    geometry: Geometry, surface: Surface, *, pad_mm: float
+) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    index, pad = geometry.indices_at(surface.vertices_mm), pad_mm / np.array(geometry.spacing_mm)
+    size = np.array(geometry.shape)
+    start = np.clip(np.floor(index.min(axis=0) - pad), 0, size - 1).astype(int).tolist()
+    stop = np.clip(np.ceil(index.max(axis=0) + pad) + 1, np.array(start) + 1, size).astype(int).tolist()
+    return (start[0], start[1], start[2]), (stop[0], stop[1], stop[2])
 
 
 def _depths_mm(liver: LabelMask, points_mm: FloatArray) -> FloatArray:

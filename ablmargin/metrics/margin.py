@@ -11,7 +11,7 @@ from ablmargin.errors import Fault, GeometryMismatchError
 from ablmargin.geometry import Array, BoolArray, FloatArray
 from ablmargin.metrics.depth import LiverDepth
 from ablmargin.metrics.distance import signed_distances_mm
-from ablmargin.metrics.residual import constrained_margins_mm, triangles_inside_liver
+from ablmargin.metrics.residual import FreeBorder
 from ablmargin.metrics.surface import Surface
 from ablmargin.volume import LabelMask
 
@@ -114,7 +114,9 @@ class MarginResult:
         return {name: float(area / counts.sum()) for name, area in zip(names, counts, strict=True)}
 
 
-def measure_margin(tumor: Surface, zone: Surface, *, liver: LabelMask | None = None) -> MarginResult:
+def measure_margin(
+    tumor: Surface, zone: Surface, *, liver: LabelMask | None = None, depth: LiverDepth | None = None
+) -> MarginResult:
     """Measure the ablative margin over the whole surface of a tumor.
 
     Parameters
@@ -125,6 +127,8 @@ def measure_margin(tumor: Surface, zone: Surface, *, liver: LabelMask | None = N
         The ablation zone; of several overlapping ones, their union.
     liver : LabelMask, optional
         The liver after ablation. With it the result also tells depths and constrained margins.
+    depth : LiverDepth, optional
+        The same, where it is already known; ``liver`` isn't looked at then.
 
     Returns
     -------
@@ -137,16 +141,18 @@ def measure_margin(tumor: Surface, zone: Surface, *, liver: LabelMask | None = N
     """
     _require_one_frame(tumor, zone, liver)
     points, margins = tumor.vertices_mm, signed_distances_mm(zone, tumor.vertices_mm)
-    if liver is None or liver.is_empty:
+    if depth is None and liver is not None and not liver.is_empty:
+        depth = LiverDepth.around(liver, tumor, zone)
+    if depth is None:
         return MarginResult(points_mm=points, margin_mm=margins, area_mm2=tumor.vertex_areas_mm2)
-    depth = LiverDepth.around(liver, tumor, zone)
-    inside = triangles_inside_liver(zone, depth)
+    border = FreeBorder.of(zone, depth)
+    inside = border.inside_liver
     return MarginResult(
         points_mm=points,
         margin_mm=margins,
         area_mm2=tumor.vertex_areas_mm2,
         depth_mm=depth.at(points),
-        constrained_mm=constrained_margins_mm(tumor, margins, zone, inside, depth) if inside.any() else None,
+        constrained_mm=border.margins_mm(points, margins) if inside.any() else None,
         zone_inside_liver=inside if inside.any() else None,
     )
 

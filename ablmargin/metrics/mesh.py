@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import measure
 
@@ -21,8 +22,8 @@ Mesh = tuple[FloatArray, Array]
 """Vertices in mm, shape (n, 3), and triangles, shape (m, 3)."""
 
 
-def voxel_mesh(voxels: BoolArray, spacing_mm: Triple) -> Mesh:
-    """Marching cubes on the voxel distances, blurred a little; every voxel center keeps its side.
+def voxel_mesh(voxels: BoolArray, spacing_mm: Triple, shares: NDArray[np.float32] | None = None) -> Mesh:
+    """Marching cubes on the voxel distances, blurred a little, or on shares; every voxel center keeps its side.
 
     Where a mask is only a few voxels thick this cuts its edges off, half of the volume or more. The level is then
     raised until the mesh holds about ``LEAST_VOLUME``, or as near to it as ``MAX_RAISES`` steps lead.
@@ -32,12 +33,17 @@ def voxel_mesh(voxels: BoolArray, spacing_mm: Triple) -> Mesh:
     voxels : ndarray of bool, shape (k, j, i)
         With empty voxels on every side.
     spacing_mm : (float, float, float)
+    shares : ndarray, shape (k, j, i), optional
+        Of a soft mask: the share of each voxel that lies inside, 0.5 or more where ``voxels`` are set.
 
     Returns
     -------
     Mesh
         In mm along the array's axes, voxel (0, 0, 0) at the origin.
     """
+    if shares is not None:
+        beyond = shares.astype(float) - 0.5
+        return marching_cubes(np.where(voxels, np.maximum(beyond, 1e-3), np.minimum(beyond, -1e-3)), spacing_mm)
     distance = averaged_signed_edt_mm(voxels, spacing_mm)
     blurred = ndimage.gaussian_filter(distance, LIGHT_BLUR_MM / np.array(spacing_mm))
     needed = LEAST_VOLUME * np.count_nonzero(voxels) * float(np.prod(spacing_mm))

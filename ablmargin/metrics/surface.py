@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from ablmargin.geometry import Array, BoolArray, FloatArray, Geometry, PointTransform, Triple
 from ablmargin.metrics.distance import distances_mm, signed_distances_mm, voxelize
 from ablmargin.metrics.edt import averaged_signed_edt_mm
-from ablmargin.metrics.mesh import Mesh, areas_mm2, enclosed_mm3, joined, marching_cubes, voxel_mesh
-from ablmargin.metrics.spline import PAD_VOXELS, LevelSet, fit_level_set
+from ablmargin.metrics.isosurface import zero_level
+from ablmargin.metrics.levelset import PAD_VOXELS, fit_level_set
+from ablmargin.metrics.mesh import Mesh, areas_mm2, enclosed_mm3, joined, voxel_mesh
 from ablmargin.volume import LabelMask
 
 MIN_SPLINE_VOXELS = 50
@@ -29,6 +31,7 @@ MAX_STRAY_MM, MAX_STRAY_VOXELS, MAX_EXCURSION_VOXELS = 0.75, 0.5, 0.6
 between the voxels: so many mm or, if that is more, so many of the largest spacing."""
 
 Method = Literal["spline", "fast"]
+Shares = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,15 +103,16 @@ class Surface:
 def surface_of(mask: LabelMask, *, method: Method = "spline") -> Surface:
     """Surface of a mask, closed also where the mask ends at the edge of its image.
 
-    ``"spline"`` fits a smooth level set to each connected part (see :mod:`ablmargin.metrics.spline`) and is accurate to
-    a fraction of a voxel on smooth shapes. A sharp crease, as where two ablations overlap, is rounded, which reads up to
-    a few tenths of a millimeter too large. ``"fast"`` runs marching cubes on the voxel distances; it keeps creases but
-    follows the staircase of thick slices. It also stands in wherever the spline can't be trusted: parts of less than 50
-    voxels or a single slice, and fits that stray from the mask.
+    ``"spline"`` fits a smooth level set to each connected part (see :mod:`ablmargin.metrics.levelset`) and is accurate to
+    a fraction of a voxel on smooth shapes and on unions of a few of them, as overlapping ablations are. Other sharp
+    creases are rounded, which reads up to a few tenths of a millimeter too large. ``"fast"`` runs marching cubes on the
+    voxel distances; it keeps creases but follows the staircase of thick slices. It also stands in wherever the spline
+    can't be trusted: parts of less than 50 voxels or a single slice, and fits that stray from the mask.
 
     Parameters
     ----------
     mask : LabelMask
+        The shares of a soft mask say where between two voxels the surface passes.
     method : {"spline", "fast"}
 
     Returns
@@ -122,34 +126,51 @@ def surface_of(mask: LabelMask, *, method: Method = "spline") -> Surface:
         If no voxel is set.
     """
     start, stop = mask.bounding_box()
-    voxels = np.pad(mask.cropped(start, stop).voxels, PAD_VOXELS)
+    part = mask.cropped(start, stop)
+    voxels = np.pad(part.voxels, PAD_VOXELS)
+    shares = None if part.fractions is None else np.pad(part.fractions, PAD_VOXELS)
     spacing = mask.geometry.spacing_mm
-    vertices, triangles = voxel_mesh(voxels, spacing) if method == "fast" else _spline_meshes(voxels, spacing)
+    make = voxel_mesh if method == "fast" else _spline_meshes
+    vertices, triangles = make(voxels, spacing, shares)
     points = mask.geometry.points_at(vertices / np.array(spacing) - PAD_VOXELS + np.array(start))
     if enclosed_mm3(points, triangles) < 0:
         triangles = triangles[:, ::-1]
     return Surface(vertices_mm=points, triangles=triangles, frame_uid=mask.geometry.frame_uid)
 
 
-def _spline_meshes(voxels: BoolArray, spacing_mm: Triple) -> Mesh:
+def _spline_meshes(voxels: BoolArray, spacing_mm: Triple, shares: Shares | None) -> Mesh:
     """The mesh of all parts and cavities; of the bare voxels if the smooth ones cut each other."""
     meshes = []
-    for solid, first, faces_out in _solids(voxels):
-        vertices, triangles = _spline_mesh(solid, spacing_mm) or voxel_mesh(solid, spacing_mm)
-        meshes.append((vertices + first * np.array(spacing_mm), triangles if faces_out else triangles[:, ::-1]))
-    return voxel_mesh(voxels, spacing_mm) if _cut_each_other(meshes) else joined(meshes)
+    for solid in _solids(voxels, shares):
+        vertices, triangles = _spline_mesh(solid, spacing_mm) or voxel_mesh(solid.voxels, spacing_mm, solid.shares)
+        placed = vertices + solid.first * np.array(spacing_mm)
+        meshes.append((placed, triangles if solid.faces_out else triangles[:, ::-1]))
+    return voxel_mesh(voxels, spacing_mm, shares) if _cut_each_other(meshes) else joined(meshes)
 
 
-def _solids(voxels: BoolArray) -> Iterator[tuple[BoolArray, Array, bool]]:
-    """Connected parts with their cavities filled (True), and the cavities (False).
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Solid:
+    """A connected part with its cavities filled, or a cavity that faces inward, in a box with ``PAD_VOXELS`` around it.
 
-    Each in a box of its own with ``PAD_VOXELS`` around it, beside the index of the box's first voxel.
+    ``first`` is the index of the box's first voxel.
     """
+
+    voxels: BoolArray
+    shares: Shares | None
+    first: Array
+    faces_out: bool
+
+
+def _solids(voxels: BoolArray, shares: Shares | None) -> Iterator[_Solid]:
     for part, first in _parts(voxels, np.ones((3, 3, 3))):
         filled = np.asarray(ndimage.binary_fill_holes(part))
-        yield filled, first, True
+        own = None if shares is None else _box(shares, first, part.shape)
+        yield _Solid(voxels=filled, shares=_shares_of(filled, own, among=part), first=first, faces_out=True)
         for cavity, start in _parts(filled & ~part, None):
-            yield cavity, first + start, False
+            empty = None if own is None else 1 - _box(own, start, cavity.shape)
+            yield _Solid(
+                voxels=cavity, shares=_shares_of(cavity, empty, among=cavity), first=first + start, faces_out=False
+            )
 
 
 def _parts(voxels: BoolArray, structure: Array | None) -> Iterator[tuple[BoolArray, Array]]:
@@ -158,14 +179,32 @@ def _parts(voxels: BoolArray, structure: Array | None) -> Iterator[tuple[BoolArr
         yield np.pad(labels[box] == number, PAD_VOXELS), np.array([axis.start for axis in box]) - PAD_VOXELS
 
 
-def _spline_mesh(solid: BoolArray, spacing_mm: Triple) -> Mesh | None:
-    """Mesh of the smoothest level set that stays with the mask, padded tightly; None if there is none."""
-    if min(solid.shape) - 2 * PAD_VOXELS < MIN_SPLINE_SLICES or np.count_nonzero(solid) < MIN_SPLINE_VOXELS:
+def _box(values: Shares, first: Array, shape: tuple[int, ...]) -> Shares:
+    """A box of an array that may reach beyond it; zero there."""
+    box = np.zeros(shape, values.dtype)
+    low, high = np.maximum(first, 0), np.minimum(first + shape, values.shape)
+    inside = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    box[tuple(slice(a, b) for a, b in zip(low - first, high - first, strict=True))] = values[inside]
+    return box
+
+
+def _shares_of(solid: BoolArray, shares: Shares | None, *, among: BoolArray) -> Shares | None:
+    """The shares that belong to a solid: 1 in what was filled, 0 where another part may be."""
+    if shares is None:
         return None
-    distance, first = averaged_signed_edt_mm(solid, spacing_mm), _smoothness(max(spacing_mm))
-    for smoothness in (first, first / 10, first / 100):
-        mesh = _level_set_mesh(fit_level_set(solid, distance, spacing_mm, smoothness=smoothness))
-        if mesh is not None and _is_plausible(mesh, solid, distance, spacing_mm):
+    around = np.asarray(ndimage.binary_dilation(solid, np.ones((3, 3, 3), dtype=bool)))
+    return np.where(solid & ~among, 1, np.where(around, np.where(solid, shares, np.minimum(shares, 0.499)), 0))
+
+
+def _spline_mesh(solid: _Solid, spacing_mm: Triple) -> Mesh | None:
+    """Mesh of the smoothest level set that stays with the mask, padded tightly; None if there is none."""
+    voxels = solid.voxels
+    if min(voxels.shape) - 2 * PAD_VOXELS < MIN_SPLINE_SLICES or np.count_nonzero(voxels) < MIN_SPLINE_VOXELS:
+        return None
+    distance, smoothness = averaged_signed_edt_mm(voxels, spacing_mm), _smoothness(max(spacing_mm))
+    for level_set in fit_level_set(voxels, distance, spacing_mm, smoothness=smoothness, shares=solid.shares):
+        mesh = zero_level(level_set)
+        if mesh is not None and _is_plausible(mesh, voxels, distance, spacing_mm):
             return mesh
     return None
 
@@ -173,30 +212,6 @@ def _spline_mesh(solid: BoolArray, spacing_mm: Triple) -> Mesh | None:
 def _smoothness(coarsest_mm: float) -> float:
     """Weight of the penalty: the coarser the slices, the more the shape must help."""
     return 100.0 if coarsest_mm <= 1.25 else 300.0 if coarsest_mm <= 3.5 else 1000.0
-
-
-def _level_set_mesh(level_set: LevelSet) -> Mesh | None:
-    """The zero level around the largest positive region; None if it is empty or leaves the box.
-
-    The field isn't held far from the border, so deep inside a large structure it may dip below zero: that is filled.
-    """
-    extent = level_set.high_mm - level_set.low_mm
-    step = float(np.clip(extent.mean() / 24, 0.5, 1.2))
-    counts = np.ceil(extent / step).astype(int) + 1
-    axes = [np.linspace(low, high, n) for low, high, n in zip(level_set.low_mm, level_set.high_mm, counts, strict=True)]
-    field = level_set.on_grid(*axes)
-    regions, found = ndimage.label(field > 0)
-    if not found:
-        return None
-    main = 1 + int(np.argmax(np.bincount(regions.ravel())[1:]))
-    solid = ndimage.binary_fill_holes(regions == main)
-    field = np.where(solid, 1.0, -1.0) * np.maximum(np.abs(field), 1e-9)
-    if any(face.max() > 0 for axis in range(3) for face in (field.take(0, axis=axis), field.take(-1, axis=axis))):
-        return None
-    steps = np.array([axis[1] - axis[0] for axis in axes])
-    vertices, triangles = marching_cubes(field, tuple(steps))
-    pulled = level_set.pulled_to_zero(vertices + level_set.low_mm, max_step_mm=step / 2)
-    return pulled, triangles
 
 
 def _is_plausible(mesh: Mesh, voxels: BoolArray, distance_mm: FloatArray, spacing_mm: Triple) -> bool:

@@ -3,8 +3,8 @@
 The mapped tumor is the true one plus a random displacement: a Gaussian field with one standard deviation per component
 and a squared-exponential correlation over space. Its minimum margin is then biased low, by more the more points compete
 to be the smallest, so resampling the observed margins can't simply be read as an interval. The rules and their constants
-were set on simulated spheres, ellipsoids, lumpy shapes and fused zones with errors of 0.5 to 3 mm, and checked on others:
-each bound held in 94 to 100 % of the cases in every group of shape and error.
+were set on simulated spheres, ellipsoids, lumpy shapes and fused zones with errors of 0.5 to 3 mm, and checked on others
+(``docs/calibration.md``).
 """
 
 from __future__ import annotations
@@ -18,21 +18,33 @@ from scipy.spatial import cKDTree
 from scipy.special import ndtr
 
 from ablmargin.geometry import Array, BoolArray, FloatArray
-from ablmargin.metrics.displacement import Field, capsule_field, drawn_changes_mm, plain_field, spread_points
+from ablmargin.metrics.displacement import (
+    Field,
+    Single,
+    capsule_field,
+    drawn_changes_mm,
+    nearest_normals,
+    plain_field,
+    spread_points,
+)
 from ablmargin.metrics.distance import distances_mm
 from ablmargin.metrics.margin import MarginResult
 from ablmargin.metrics.surface import Surface
 
 MAX_POINTS = 300
-Z95 = 1.645
-LOWER_BASE, LOWER_LEAST = 1.9, 0.7
-"""The lower bound lies ``base + bias`` standard deviations under the observed minimum, between least and Z95."""
-UPPER_PAD = 0.65
+Z975 = 1.96
+CONFIDENCE = 0.95
+LOWER_SPREADS, LOWER_STEPS = (1.0, 1.6, 4.0), (0.75, 1.2, 1.85)
+"""How many standard deviations the lower bound lies under the observed minimum, by the margins' spread over the surface,
+in the same unit: fewer where the margin is even and many points compete to be the smallest. One clear minimum would ask
+for 1.645 if displacements were small against the zone."""
+UPPER_SPREADS, UPPER_PADS = (2.5, 4.0), (0.72, 0.3)
+"""How many standard deviations are added to the inverted test, likewise."""
 CORRECTION, CORRECTION_SPREAD, CORRECTION_WANDER = 2.305, -0.474, -1.095
-RESIDUAL_SD = 1.54 / Z95
+RESIDUAL_SD = 0.94
 """Spread of the true minimum around the corrected one, in units of the alignment's standard deviation."""
-FEIGNED_SD = 2.0
-"""Tumor seen outside the zone at the capsule by less than this many standard deviations may be there by misalignment."""
+FEIGNED_SD = 2.5
+"""Tumor seen outside the zone at the capsule by up to this many standard deviations may be there by misalignment."""
 CONTRASTS = np.array([*np.arange(0.0, 1.21, 0.1), 1.35, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0])
 """Truths that are tried for the upper bound: the observed field with its differences scaled by these."""
 
@@ -118,9 +130,9 @@ def bound_margin(
     constrained : bool
         Bound the minimum of the constrained margins instead. Capsule, tumor and zone move together where they touch, so
         a point that is counted as ablated because of the capsule stays so however it is displaced. The lower bound then
-        takes its largest distance, 1.645 standard deviations, as the calibration had no capsule. Tumor that sticks out
-        of the zone at the capsule by no more than two standard deviations lowers the lower bound and the best estimate,
-        but not the upper bound: the alignment alone may have moved it there.
+        takes its largest distance. Tumor that sticks out of the zone at the capsule by no more than ``FEIGNED_SD``
+        standard deviations lowers the lower bound and the best estimate, but not the upper bound: the alignment alone
+        may have moved it there.
 
     Raises
     ------
@@ -129,10 +141,10 @@ def bound_margin(
 
     Notes
     -----
-    Lower: observed minimum minus 0.7 to 1.645 standard deviations, the less, the more the minimum is shared among
-    points. Upper: the largest true minimum that would still let the observed one be this small in 95 % of the draws, plus
-    0.65 standard deviations. The bounds are no better than ``sd_mm``: one too small by a quarter leaves the upper bound
-    with 80 % where the margin is even all round.
+    Lower: observed minimum minus 0.75 to 1.85 standard deviations, fewer, the more even the margin is over the surface.
+    Upper: the largest true minimum that would still let the observed one be this small in 95 % of the draws, plus 0.3 to
+    0.72 standard deviations, more, the more even the margin is. The bounds are no better than ``sd_mm``: one too small
+    by a quarter leaves the upper bound with 80 % where the margin is even all round.
     """
     _require_meaning(sd_mm, correlation_length_mm, sampling_error_mm, segmentation_sd_mm)
     observed, inside = _observed(margin, constrained=constrained)
@@ -142,18 +154,44 @@ def bound_margin(
     few, areas = _thinned(margin, observed)
     points, seen = margin.points_mm[few], observed[few]
 
-    def draw(field: Field) -> FloatArray:
+    def draw(field: Field) -> Single:
         return drawn_changes_mm(
             field, points, sd_mm=sd, correlation_length_mm=correlation_length_mm, draws=draws, seed=seed
         )
 
     if inside is None:
-        change = draw(plain_field(zone, points, reach_mm=_reach_mm(sd)))
+        change = draw(plain_field(zone, points, sd_mm=sd))
         return _bounds(points, areas, seen, change, sd=sd, sampling=sampling_error_mm, cautious=False)
     allowed = seen > margin.margin_mm[few] + 1e-6
     return _constrained_bounds(
         points, areas, seen, allowed=allowed, zone=zone, inside=inside, draw=draw, sd=sd, sampling=sampling_error_mm
     )
+
+
+def margin_sds_mm(
+    margin: MarginResult,
+    zone: Surface,
+    *,
+    covariance_mm2: FloatArray,
+    sampling_error_mm: float,
+    segmentation_sd_mm: float,
+) -> FloatArray:
+    """Standard deviation of the margin at each point, shape (n,): alignment, contours and voxels, in quadrature.
+
+    Parameters
+    ----------
+    margin : MarginResult
+    zone : Surface
+        The one that the margins were measured to.
+    covariance_mm2 : ndarray, shape (n, 3, 3) or (3, 3)
+        Of the alignment's error at the points. Only what lies along the margin counts: the direction in which the zone's
+        border is nearest.
+    sampling_error_mm, segmentation_sd_mm : float
+        As for :func:`bound_margin`.
+    """
+    direction = nearest_normals(zone, margin.points_mm)
+    along = np.einsum("...i,...ij,...j->...", direction, covariance_mm2, direction)
+    return np.asarray(np.sqrt(along + segmentation_sd_mm**2 + (sampling_error_mm / Z975) ** 2))
 
 
 def _require_meaning(sd_mm: float, correlation_length_mm: float, sampling_mm: float, segmentation_sd_mm: float) -> None:
@@ -180,10 +218,6 @@ def _thinned(margin: MarginResult, observed: FloatArray) -> tuple[Array, FloatAr
     return few, np.asarray(np.bincount(nearest, margin.area_mm2, minlength=len(few)), np.float64)
 
 
-def _reach_mm(sd: float) -> float:
-    return 4 * sd + 1
-
-
 def _constrained_bounds(
     points: FloatArray,
     areas: FloatArray,
@@ -192,18 +226,18 @@ def _constrained_bounds(
     allowed: BoolArray,
     zone: Surface,
     inside: BoolArray,
-    draw: Callable[[Field], FloatArray],
+    draw: Callable[[Field], Single],
     sd: float,
     sampling: float,
 ) -> MarginBounds:
     """Bounds with the capsule; the upper one also if tumor seen outside the zone there is so by misalignment only."""
-    change = draw(capsule_field(zone, inside, allowed, points, reach_mm=_reach_mm(sd)))
+    change = draw(capsule_field(zone, inside, allowed, points, sd_mm=sd))
     bounds = _bounds(points, areas, seen, change, sd=sd, sampling=sampling, cautious=True)
     free = distances_mm(zone.vertices_mm, zone.triangles[inside], points)
     feigned = (seen < 0) & (seen >= -FEIGNED_SD * sd) & (free > -seen + 1e-6)
     if not feigned.any():
         return bounds
-    change = draw(capsule_field(zone, inside, allowed | feigned, points, reach_mm=_reach_mm(sd)))
+    change = draw(capsule_field(zone, inside, allowed | feigned, points, sd_mm=sd))
     lenient = _upper(np.where(feigned, free, seen), change, areas, sd) + sampling
     return replace(bounds, upper_mm=max(bounds.upper_mm, lenient))
 
@@ -212,24 +246,20 @@ def _bounds(
     points: FloatArray,
     areas: FloatArray,
     field: FloatArray,
-    change: FloatArray,
+    change: Single,
     *,
     sd: float,
     sampling: float,
     cautious: bool,
 ) -> MarginBounds:
-    """The calibrated rules. ``change`` holds the drawn changes of the field, shape (draws, points)."""
-    drawn = field + change
-    low, minima = float(field.min()), drawn.min(axis=1)
-    bias = (float(minima.mean()) - low) / sd
-    lower = low - sd * (Z95 if cautious else float(np.clip(LOWER_BASE + bias, LOWER_LEAST, Z95)))
+    """The calibrated rules. ``change`` holds the drawn changes of the field, shape (points, draws)."""
+    low, spread = float(field.min()), _evened(field, change, areas)[2] / sd
+    lower = low - sd * (LOWER_STEPS[-1] if cautious else float(np.interp(spread, LOWER_SPREADS, LOWER_STEPS)))
     upper = max(_upper(field, change, areas, sd), lower)
-    even = field - change.mean(axis=0)
-    spread = math.sqrt(float(np.average((even - np.average(even, weights=areas)) ** 2, weights=areas)))
     radius = math.sqrt(float(areas.sum()) / (4 * math.pi))
-    jumps = np.linalg.norm(points[drawn.argmin(axis=1)] - points[field.argmin()], axis=1)
-    wander = float(jumps.mean()) / radius
-    raised = CORRECTION + CORRECTION_SPREAD * min(spread / sd, 4.0) + CORRECTION_WANDER * wander
+    lowest = (field[:, None].astype(np.float32) + change).argmin(axis=0)
+    wander = float(np.linalg.norm(points[lowest] - points[field.argmin()], axis=1).mean()) / radius
+    raised = CORRECTION + CORRECTION_SPREAD * min(spread, 4.0) + CORRECTION_WANDER * wander
     corrected = float(np.clip(low + sd * raised, lower, upper))
     return _widened(lower, upper, corrected, RESIDUAL_SD * sd, sampling)
 
@@ -239,29 +269,34 @@ def _widened(lower: float, upper: float, corrected: float, spread: float, sampli
         lower_mm=lower - sampling,
         upper_mm=upper + sampling,
         corrected_mm=corrected,
-        spread_mm=math.hypot(spread, sampling / 1.96),
+        spread_mm=math.hypot(spread, sampling / Z975),
     )
 
 
-def _upper(field: FloatArray, change: FloatArray, areas: FloatArray, sd: float) -> float:
+def _upper(field: FloatArray, change: Single, areas: FloatArray, sd: float) -> float:
     """The padded test inversion: the largest true minimum that the observed field, shape (n,), allows."""
-    even = field - change.mean(axis=0)
+    mean, deviation, spread = _evened(field, change, areas)
+    pad = float(np.interp(spread / sd, UPPER_SPREADS, UPPER_PADS))
+    return _inverted(mean, deviation, change, float(field.min())) + pad * sd
+
+
+def _evened(field: FloatArray, change: Single, areas: FloatArray) -> tuple[float, FloatArray, float]:
+    """Mean, deviations and standard deviation of the margins freed of what displacements change on average, mm."""
+    even = field - change.mean(axis=1)
     mean = float(np.average(even, weights=areas))
-    return _inverted(mean, even - mean, change, float(field.min())) + UPPER_PAD * sd
+    return mean, even - mean, math.sqrt(float(np.average((even - mean) ** 2, weights=areas)))
 
 
-def _inverted(mean: float, deviation: FloatArray, change: FloatArray, observed: float) -> float:
+def _inverted(mean: float, deviation: FloatArray, change: Single, observed: float) -> float:
     """The largest minimum, among truths of scaled contrast, whose draws are above the observed one in 95 % of cases."""
-    above = np.array(
-        [(mean + (contrast * deviation + change).min(axis=1) >= observed).mean() for contrast in CONTRASTS]
-    )
-    above = np.minimum.accumulate(above)
-    minima = mean + CONTRASTS * deviation.min()
-    reached = np.flatnonzero(above >= 0.95)
-    if len(reached) == 0:
-        return float(minima[0])
-    last = int(reached[-1])
-    if last == len(above) - 1:
-        return float(minima[-1])
-    part = (above[last] - 0.95) / max(above[last] - above[last + 1], 1e-9)
-    return float(minima[last] + part * (minima[last + 1] - minima[last]))
+    minima, before = mean + CONTRASTS * deviation.min(), 1.0
+    for number, contrast in enumerate(CONTRASTS):
+        truth = (mean + contrast * deviation).astype(np.float32)
+        above = float(((truth[:, None] + change).min(axis=0) >= observed).mean())
+        if above < CONFIDENCE:
+            if number == 0:
+                return float(minima[0])
+            part = (before - CONFIDENCE) / (before - above)
+            return float(minima[number - 1] + part * (minima[number] - minima[number - 1]))
+        before = min(before, above)
+    return float(minima[-1])

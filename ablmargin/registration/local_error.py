@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -24,6 +24,7 @@ LEAST_SD_MM = 0.4
 CORRELATION_LENGTH_MM = 25.0
 """Where the true errors' correlation falls below one half, on pairs with known deformation."""
 
+_KNOTS = 300
 _BLOCK_MM = 20.0
 _BLOCKS = 24
 _STIFFER = 3.0
@@ -31,10 +32,21 @@ _STIFFER = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalError:
-    """Standard deviation of the mapping error, by component, and the distance over which it stays alike."""
+    """Standard deviation of the mapping error, by component, and the distance over which it stays alike.
+
+    Parameters
+    ----------
+    sd_mm : float
+        Over all points together.
+    correlation_length_mm : float
+    covariance_mm2 : ndarray, shape (n, 3, 3), optional
+        The error's covariance at each point, of its x, y and z; None if only ``sd_mm`` is known. Doesn't count when
+        errors are compared.
+    """
 
     sd_mm: float
     correlation_length_mm: float
+    covariance_mm2: FloatArray | None = field(default=None, compare=False)
 
 
 def estimate_local_error(
@@ -45,9 +57,29 @@ def estimate_local_error(
     Never less than 0.4 mm by component: some errors no disagreement can show (tissue that shrinks, masks that err alike).
     """
     moved = post_from_pre.map_points(points_mm)
-    misses = [_miss_mm(member, points_mm, moved) for member in members]
-    sd = CALIBRATION * float(np.sqrt((np.stack(misses) ** 2).sum(axis=-1).mean() / 3.0))
-    return LocalError(sd_mm=max(sd, LEAST_SD_MM), correlation_length_mm=CORRELATION_LENGTH_MM)
+    misses = CALIBRATION * np.stack([_miss_mm(member, points_mm, moved) for member in members])
+    sd = float(np.sqrt((misses**2).sum(axis=-1).mean() / 3.0))
+    return LocalError(
+        sd_mm=max(sd, LEAST_SD_MM),
+        correlation_length_mm=CORRELATION_LENGTH_MM,
+        covariance_mm2=_covariances_mm2(points_mm, misses) if np.isfinite(sd) else None,
+    )
+
+
+def _covariances_mm2(points_mm: FloatArray, misses_mm: FloatArray) -> FloatArray:
+    """The members' misses, shape (members, n, 3), as covariances around each point, shape (n, 3, 3).
+
+    A few members tell little at one point, so the points around count too, the less the farther away. The axes of both
+    exams are taken as parallel. In no direction less than ``LEAST_SD_MM``.
+    """
+    knots = slice(None, None, -(-len(points_mm) // _KNOTS))
+    there = misses_mm[:, knots]
+    products = np.einsum("mki,mkj->kij", there, there).reshape(-1, 9) / len(misses_mm)
+    apart = ((points_mm[:, None] - points_mm[None, knots]) ** 2).sum(axis=-1)
+    weights = np.exp(-apart / (2 * CORRELATION_LENGTH_MM**2))
+    smooth = (weights / weights.sum(axis=1, keepdims=True) @ products).reshape(-1, 3, 3)
+    power, axes = np.linalg.eigh(smooth)
+    return np.asarray(np.einsum("nij,nj,nkj->nik", axes, np.maximum(power, LEAST_SD_MM**2), axes))
 
 
 def _miss_mm(member: PointTransform, points_mm: FloatArray, moved_mm: FloatArray) -> FloatArray:

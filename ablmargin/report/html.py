@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ablmargin.case import Exam, RasMutation
 from ablmargin.clinical.criteria import EVIDENCE, THRESHOLDS_MM, Verdict
 from ablmargin.report import DISCLAIMER
+from ablmargin.report.mending import mending_sentences
 from ablmargin.report.numbers import UNKNOWN, lesion_numbers, registration_numbers, signed_mm
 from ablmargin.report.planes import views_at_thinnest
 from ablmargin.report.ruler import draw_ruler
@@ -117,9 +118,11 @@ def _pictures(result: CaseResult, lesion: LesionResult) -> Iterator[Picture]:
 
 
 def _slices_caption(result: CaseResult, lesion: LesionResult) -> str:
+    ball = "" if lesion.completion is None else _BALL
     if result.case is not None:
-        return _SLICES.format(place=_thinnest_place(lesion))
-    return _MASKS.format(place=_thinnest_place(lesion)) + ("" if lesion.capsule is None else _RING_IGNORES_LIVER)
+        return _SLICES.format(place=_thinnest_place(lesion)) + ball
+    ring = "" if lesion.capsule is None else _RING_IGNORES_LIVER
+    return _MASKS.format(place=_thinnest_place(lesion)) + ring + ball
 
 
 def _thinnest_place(lesion: LesionResult) -> str:
@@ -136,6 +139,7 @@ _SLICES = (
     "the first by the registration. The ablation zone should reach the dotted line, which ends where the liver ends. Soft-tissue window "
     "(level 60 HU, width 320 HU); the patient’s right is on the left."
 )
+_BALL = " Dashed: the smallest further ablation that would complete the margin, by geometry alone."
 _SLICES_FAILED = (
     "Both exams as the failed registration laid them over each other, with the tumor’s outline from before ablation. "
     "What doesn’t match here is why no margin is given."
@@ -182,6 +186,7 @@ def _lesion(result: CaseResult, lesion: LesionResult) -> dict[str, Any]:
         "bounds": lesion.bounds,
         "direction": lesion.direction_at(lesion.judged_index),
         "place_mm": lesion.margin.points_mm[lesion.judged_index],
+        "missing": () if _is_withheld(result) else mending_sentences(lesion),
         "pictures": list(_pictures(result, lesion)),
         "numbers": {} if _is_withheld(result) else lesion_numbers(lesion),
     }

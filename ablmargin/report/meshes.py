@@ -10,7 +10,9 @@ from ablmargin.result import LesionResult
 
 
 def save_surface(lesion: LesionResult, path: Path) -> None:
-    """Write a tumor's surface in the frame of the exam after ablation (LPS mm) with the point array ``margin_mm``.
+    """Write a tumor's surface in the frame of the exam after ablation, LPS mm.
+
+    With the point arrays ``margin_mm`` and, where it is known, ``margin_sd_mm``, its standard deviation.
 
     Raises
     ------
@@ -32,6 +34,10 @@ def save_surface(lesion: LesionResult, path: Path) -> None:
     margins = numpy_to_vtk(np.ascontiguousarray(lesion.margin.margin_mm, np.float64), deep=True)
     margins.SetName("margin_mm")
     mesh.GetPointData().SetScalars(margins)
+    if lesion.margin_sd_mm is not None:
+        deviations = numpy_to_vtk(np.ascontiguousarray(lesion.margin_sd_mm, np.float64), deep=True)
+        deviations.SetName("margin_sd_mm")
+        mesh.GetPointData().AddArray(deviations)
     space = vtkStringArray()
     space.SetName("SPACE")
     space.InsertNextValue("LPS")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 TUMOR = "#ffb000"
 ZONE = "#4fc3ff"
 RING = "#ffffff"
+BALL = "#7dd87d"
 INK = "#1d2733"
 MUTED = "#667380"
 

@@ -14,6 +14,7 @@ from scipy.sparse import csgraph
 
 from ablmargin.geometry import BoolArray, FloatArray, PointTransform
 from ablmargin.loaded import AIR_HU
+from ablmargin.metrics.completion import Completion
 from ablmargin.metrics.distance import signed_distances_mm
 from ablmargin.metrics.surface import Surface
 from ablmargin.result import CaseResult, LesionResult
@@ -56,7 +57,8 @@ class View:
 
     ``before_hu`` and ``after_hu`` have shape (n, n), rows going down, or are None without images. ``tumor`` are line
     pieces, shape (m, 2, 2), right and down in mm. ``zone_mm`` and ``grown_mm`` are signed distances, positive inside,
-    to the zone and to the tumor grown by the required margin (NaN outside the liver), on every second pixel.
+    to the zone, to the tumor grown by the required margin (NaN outside the liver) and to the ball that would complete
+    the margin (None if none is proposed), on every second pixel.
     """
 
     plane: Plane
@@ -67,6 +69,7 @@ class View:
     tumor: FloatArray
     zone_mm: FloatArray
     grown_mm: FloatArray
+    ball_mm: FloatArray | None
 
     @property
     def outline_axis_mm(self) -> FloatArray:
@@ -151,7 +154,14 @@ def _view(plane: Plane, scene: _Scene) -> View:
             _distances_mm(lesion.tumor_post, coarse_mm) + lesion.judgement.required_margin_mm,
             np.nan,
         ),
+        ball_mm=_ball_mm(lesion.completion, coarse_mm),
     )
+
+
+def _ball_mm(completion: Completion | None, points_mm: FloatArray) -> FloatArray | None:
+    if completion is None:
+        return None
+    return np.asarray(completion.radius_mm - np.linalg.norm(points_mm - completion.center_mm, axis=-1))
 
 
 def _half_field_mm(zone: Surface, lesion: LesionResult) -> float:

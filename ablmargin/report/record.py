@@ -138,11 +138,10 @@ def _registration_record(quality: RegistrationQuality) -> dict[str, Any]:
 
 def _lesion_record(lesion: LesionResult, *, withheld: bool) -> dict[str, Any]:
     record = {"id": lesion.lesion_id} | _margin_record(lesion) | _volume_record(lesion) | _judgement_record(lesion)
-    return (
-        {name: value if name in TOLD_ANYWAY else _nothing(value) for name, value in record.items()}
-        if withheld
-        else record
-    )
+    if withheld:
+        told = {name: value if name in TOLD_ANYWAY else _nothing(value) for name, value in record.items()}
+        return told | {"deficit": None, "completion": None}
+    return record | _completion_record(lesion)
 
 
 def _nothing(value: Any) -> Any:
@@ -191,7 +190,29 @@ def _judgement_record(lesion: LesionResult) -> dict[str, Any]:
         "verdict": judgement.verdict.value,
         "reasons": list(judgement.reasons),
         "verdicts_by_threshold": {f"{mm:g}": Verdict(verdict).value for mm, verdict in judgement.by_threshold.items()},
-        "completion": None,
+    }
+
+
+def _completion_record(lesion: LesionResult) -> dict[str, Any]:
+    """Where margin is missing, and the ball that would complete it; each None if nothing is missing or none is known."""
+    deficit, completion = lesion.deficit, lesion.completion
+    return {
+        "deficit": deficit
+        and {
+            "area_mm2": rounded(deficit.area_mm2, 2),
+            "share": rounded(deficit.share, 5),
+            "direction": deficit.direction,
+            "clock_face": deficit.clock_face,
+            "axial_offset_mm": rounded(deficit.axial_offset_mm, 3),
+        },
+        "completion": completion
+        and {
+            "center_mm": [rounded(value, 3) for value in completion.center_mm],
+            "radius_mm": rounded(completion.radius_mm, 3),
+            "added_volume_ml": rounded(completion.added_volume_ml, 4),
+            "capsule_distance_mm": rounded(completion.capsule_distance_mm, 3),
+            "leaves_liver": completion.leaves_liver,
+        },
     }
 
 

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from ablmargin.geometry import FloatArray
-from ablmargin.report.palette import INK, RING, TUMOR, ZONE
+from ablmargin.report.palette import BALL, INK, RING, TUMOR, ZONE
 from ablmargin.report.planes import View
 from ablmargin.report.png import png_bytes
 
@@ -43,7 +43,8 @@ def draw_slices(views: Sequence[View], *, required_mm: float, measured: bool = T
         row[0].set_ylabel(title, fontsize=11, color=INK, labelpad=6)
     for view, axis in zip(views, axes[0], strict=True):
         axis.set_title(view.plane.name, fontsize=11, color=INK, pad=5)
-    _draw_legend(figure, required_mm, measured=measured)
+    proposed = any(view.ball_mm is not None for view in views)
+    _draw_legend(figure, required_mm, measured=measured, proposed=proposed)
     return png_bytes(figure)
 
 
@@ -57,6 +58,8 @@ def _draw_view(axis: Axes, view: View, *, is_before: bool, measured: bool) -> No
         where = view.outline_axis_mm
         axis.contour(where, where, view.grown_mm, levels=[0.0], colors=RING, linewidths=1.0, linestyles="dotted")
         axis.contour(where, where, view.zone_mm, levels=[0.0], colors=ZONE, linewidths=1.6)
+        if view.ball_mm is not None and view.ball_mm.max() > 0:
+            axis.contour(where, where, view.ball_mm, levels=[0.0], colors=BALL, linewidths=1.4, linestyles="dashed")
     axis.add_collection(LineCollection(list(view.tumor), colors=TUMOR, linewidths=1.6, capstyle="round"))
     if measured:
         _draw_reticle(axis, *view.thinnest)
@@ -111,7 +114,7 @@ def _draw_scale(axis: Axes, half_mm: float) -> None:
     axis.text(left, down - 0.03 * half_mm, text, color="white", fontsize=8, va="bottom", path_effects=HALO)
 
 
-def _draw_legend(figure: Figure, required_mm: float, *, measured: bool) -> None:
+def _draw_legend(figure: Figure, required_mm: float, *, measured: bool, proposed: bool) -> None:
     lines = [Line2D([], [], color=TUMOR, linewidth=2.5, label="tumor")]
     if measured:
         reach = f"where the zone has to reach ({required_mm:g} mm)"
@@ -120,4 +123,8 @@ def _draw_legend(figure: Figure, required_mm: float, *, measured: bool) -> None:
             Line2D([], [], color=INK, linewidth=1.5, linestyle="dotted", label=reach),
             Line2D([], [], color=INK, marker="+", markersize=11, linestyle="none", label="thinnest place"),
         ]
-    figure.legend(handles=lines, loc="outside lower center", ncols=4, frameon=False, fontsize=9.5, labelcolor=INK)
+    if measured and proposed:
+        lines.append(Line2D([], [], color=BALL, linewidth=2.0, linestyle="dashed", label="further ablation"))
+    figure.legend(
+        handles=lines, loc="outside lower center", ncols=len(lines), frameon=False, fontsize=9.5, labelcolor=INK
+    )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
 from ablmargin.geometry import Geometry
+from ablmargin.metrics.margin import measure_margin
+from ablmargin.metrics.raw import raw_minimum_mm
+from ablmargin.metrics.surface import surface_of
+from ablmargin.validation.pairs import random_pair
 from ablmargin.volume import LabelMask, Structure
 
 Shape = Callable[[np.ndarray], np.ndarray]
@@ -34,13 +35,17 @@ def ball() -> Callable[[object, float], Shape]:
 
 
 @pytest.fixture(scope="session")
-def spheres() -> ModuleType:
-    """The benchmark's functions."""
-    path = Path(__file__).parents[2] / "benchmarks" / "spheres.py"
-    spec = importlib.util.spec_from_file_location("benchmark_spheres", path)
-    module = importlib.util.module_from_spec(spec)
-    import sys
+def sphere_errors_mm() -> Callable[..., np.ndarray]:
+    """Errors of the minimum margin and of the raw one on random pairs of spheres, shape (pairs, 2)."""
 
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    def errors(slice_spacing_mm: float, *, pairs: int, seed: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        rows = []
+        for _ in range(pairs):
+            pair = random_pair("sphere", rng, slice_spacing_mm, oblique=False)
+            tumor, zone, truth = pair.tumor_mask, pair.zone_mask, pair.truth.mam_mm
+            minimum = measure_margin(surface_of(tumor), surface_of(zone)).minimum_mm
+            rows.append((minimum - truth, raw_minimum_mm(tumor, zone) - truth))
+        return np.array(rows)
+
+    return errors

@@ -58,8 +58,8 @@ def test_two_spheres_finely_sampled(fine):
 
 
 @pytest.mark.parametrize(("slices_mm", "promised_mm"), [(1.0, 0.3), (5.0, 1.0)])
-def test_the_promised_accuracy_holds_on_random_spheres(spheres, slices_mm, promised_mm):
-    errors = spheres.errors_mm(slices_mm, pairs=5, seed=11)
+def test_the_promised_accuracy_holds_on_random_spheres(sphere_errors_mm, slices_mm, promised_mm):
+    errors = sphere_errors_mm(slices_mm, pairs=5, seed=11)
     assert np.abs(errors[:, 0]).max() <= promised_mm
     assert np.abs(errors[:, 0]).mean() < np.abs(errors[:, 1]).mean()  # and better than plain voxel distances
 
@@ -156,8 +156,8 @@ class TestRaw:
         # the farthest tumor voxel is column 3, the nearest zone voxel column 16
         assert raw_minimum_mm(tumor, zone) == pytest.approx(-13 * 0.7)
 
-    def test_is_biased_low_on_spheres(self, spheres):
-        errors = spheres.errors_mm(5.0, pairs=4, seed=3)
+    def test_is_biased_low_on_spheres(self, sphere_errors_mm):
+        errors = sphere_errors_mm(5.0, pairs=4, seed=3)
         assert errors[:, 1].mean() < -0.5
 
     def test_refuses_different_grids(self, mask_of, ball):

@@ -173,7 +173,7 @@ def test_a_fit_that_strays_gives_way_to_the_voxels(mask_of, ball, monkeypatch):
     monkeypatch.setattr(
         surface_module,
         "fit_level_set",
-        lambda *args, **options: replace(fit(*args, **options), coefficients=fit(*args, **options).coefficients + 3.0),
+        lambda *args, **options: (replace(one, coefficients=one.coefficients + 3.0) for one in fit(*args, **options)),
     )
     assert np.array_equal(surface_of(mask).vertices_mm, fast.vertices_mm)
 

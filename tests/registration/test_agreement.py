@@ -137,3 +137,27 @@ def test_the_local_error_is_the_scaled_disagreement():
     error = estimate_local_error(STAY, [shift(3.0), InverseTransform(forward=shift(3.0))], points)
     assert error.sd_mm == pytest.approx(1.4 * 3.0 / np.sqrt(3))
     assert estimate_local_error(STAY, [STAY], points).sd_mm == 0.4
+
+
+def test_the_error_around_a_point_has_a_direction():
+    """Members that disagree along x only, at one end of a row of points 200 mm long."""
+
+    class StretchAtOneEnd:
+        def map_points(self, points_mm):
+            return points_mm + np.where(points_mm[:, :1] > 0, [3.0, 0.0, 0.0], 0.0)
+
+    points = np.column_stack([np.linspace(-100, 100, 900), np.zeros(900), np.zeros(900)])
+    covariance = estimate_local_error(STAY, [StretchAtOneEnd()], points).covariance_mm2
+    assert covariance.shape == (900, 3, 3)
+    assert covariance[0] == pytest.approx(0.4**2 * np.eye(3), abs=0.01)  # four correlation lengths away
+    assert covariance[-1] == pytest.approx(np.diag([(1.4 * 3) ** 2, 0.4**2, 0.4**2]), abs=0.01)
+    assert (np.diff(covariance[:, 0, 0]) >= -1e-9).all()
+
+
+def test_an_alignment_that_went_astray_has_no_covariance():
+    class Astray:
+        def map_points(self, points_mm):
+            return np.full_like(points_mm, np.inf)
+
+    error = estimate_local_error(STAY, [Astray()], np.zeros((4, 3)))
+    assert (error.sd_mm, error.covariance_mm2) == (np.inf, None)

@@ -4,14 +4,19 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from ablmargin.clinical.criteria import EVIDENCE
+from ablmargin.clinical.direction import Deficit
 from ablmargin.errors import Caution
+from ablmargin.metrics.completion import Completion
 from ablmargin.report import DISCLAIMER, html
 from ablmargin.report.html import report_html
+from ablmargin.report.mending import mending_sentences
 from ablmargin.report.numbers import lesion_numbers, percent, signed_mm
 from ablmargin.report.record import result_record
+from ablmargin.result import LesionResult
 
 VOID = {"meta", "img", "br", "circle", "path", "rect"}
 
@@ -140,6 +145,79 @@ def test_withheld_case_gives_no_margin(withheld):
     ):
         assert words not in page.text
     assert not re.search(r"\b(adequate|inadequate)\b", page.text, re.IGNORECASE)
+
+
+def sentences(lesion) -> str:
+    return " ".join(mending_sentences(lesion))
+
+
+def test_what_is_missing_is_said_on_the_page(page, result):
+    (lesion,) = result.lesions
+    said = mending_sentences(lesion)
+    assert len(said) == 3
+    assert all(sentence in page.text for sentence in said)
+    assert "not a treatment plan" in page.text
+    assert f"{lesion.completion.radius_mm:.1f} mm radius" in page.text
+    assert page.text.index("What is missing") < page.text.index("All numbers")
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_withheld_page_says_nothing_of_it(withheld):
+    text = Page(report_html(withheld)).text
+    assert "What is missing" not in text
+    assert "one more ablation" not in text
+
+
+DEFICIT = Deficit(area_mm2=300.0, share=0.4, direction="posterior and caudal", clock_face=7, axial_offset_mm=-4.2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {},
+            "40 % of the tumor’s surface, mainly posterior and caudal, at 7 o’clock on the axial slice, on average 4 mm",
+        ),
+        ({}, "4 mm caudal of"),
+        ({"axial_offset_mm": 4.2}, "4 mm cranial of"),
+        ({"axial_offset_mm": 0.3}, "slice."),
+        ({"direction": "caudal", "clock_face": None}, "mainly caudal, on average"),
+        ({"direction": "all around", "clock_face": None}, "surface, all around."),
+    ],
+)
+def test_where_it_is_missing_in_words(result, changes, words, monkeypatch):
+    monkeypatch.setattr(LesionResult, "deficit", replace(DEFICIT, **changes))
+    assert words in sentences(result.lesions[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"capsule_distance_mm": 14.2}, "(LPS), 14 mm below the capsule, 3.10 ml of new tissue."),
+        ({"capsule_distance_mm": 25.0}, "more than 25 mm below the capsule"),
+        ({"capsule_distance_mm": None}, "(LPS), 3.10 ml"),
+        ({"capsule_distance_mm": 8.0}, "Part of that ball lies beyond the capsule."),
+        ({}, "To reach 10 mm: one more ablation of 12.0 mm radius centered at x −20.0 mm, y 4.5 mm, z 80.0 mm (LPS)"),
+    ],
+)
+def test_what_would_complete_it_in_words(result, changes, words):
+    ball = Completion(center_mm=(-20.0, 4.5, 80.0), radius_mm=12.0, added_volume_ml=3.1, capsule_distance_mm=14.2)
+    assert words in sentences(replace(result.lesions[0], completion=replace(ball, **changes)))
+    assert ("beyond the capsule" in sentences(replace(result.lesions[0], completion=ball))) is False
+
+
+def test_what_is_missing_within_the_liver_says_so(subcapsular, result):
+    assert "Less than 10 mm within the liver on" in sentences(subcapsular.lesions[0])
+    assert "within the liver" not in sentences(result.lesions[0])
+
+
+def test_without_a_ball_the_page_says_why(result):
+    (lesion,) = result.lesions
+    assert "outside of the liver or of the exam" in sentences(replace(lesion, completion=None))
+    hair = replace(lesion.margin, margin_mm=np.full_like(lesion.margin.margin_mm, 9.9), constrained_mm=None)
+    assert "short by 0.15 mm at most" in sentences(replace(lesion, completion=None, margin=hair))
+    plenty = replace(hair, margin_mm=np.full_like(lesion.margin.margin_mm, 10.0))
+    assert mending_sentences(replace(lesion, completion=None, margin=plenty)) == ()
 
 
 @pytest.mark.usefixtures("no_pictures")

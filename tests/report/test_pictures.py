@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.lines import Line2D
 from report_cases import PRE, Bend, grid_points
 
 from ablmargin.case import Case, Exam, SeriesRecord
 from ablmargin.geometry import Geometry
-from ablmargin.report import surface_view
+from ablmargin.report import slices, surface_view
 from ablmargin.report.palette import BANDS
 from ablmargin.report.planes import PLANES, cut, sample_hu, views_at_thinnest
 from ablmargin.report.ruler import draw_ruler
@@ -112,6 +113,44 @@ def test_outlines_are_where_they_were_measured(result, views):
         column, row = (np.abs(where - mm).argmin() for mm in view.thinnest)
         assert view.zone_mm[row, column] == pytest.approx(lesion.margin.minimum_mm, abs=0.75)  # half a pixel's diagonal
         assert view.grown_mm[row, column] == pytest.approx(lesion.judgement.required_margin_mm, abs=0.75)
+
+
+def test_the_proposed_ball_is_where_it_was_computed(result, views):
+    """Where the ball's center comes to lie before ablation, the picture of the plane through it says: a radius deep."""
+    (lesion,) = result.lesions
+    completion = lesion.completion
+    assert completion is not None
+    center_mm = Bend().back(np.array(completion.center_mm))
+    place_mm, _ = result.thinnest_place(lesion)
+    for view in views:
+        middle_mm = lesion.tumor_pre.vertices_mm.mean(axis=0)
+        right, down = np.array([view.plane.right, view.plane.down]) @ (center_mm - middle_mm)
+        away = abs(float(view.plane.normal @ (center_mm - place_mm)))
+        where = view.outline_axis_mm
+        column, row = (np.abs(where - mm).argmin() for mm in (right, down))
+        # half a pixel's diagonal, and the bend between the planes
+        assert view.ball_mm[row, column] == pytest.approx(completion.radius_mm - away, abs=0.75 + 0.2 * away)
+
+
+def test_no_ball_is_drawn_where_none_is_proposed(result, monkeypatch):
+    labels = []
+    monkeypatch.setattr(slices, "Line2D", lambda *place, label, **style: labels.append(label) or Line2D(*place))
+    (lesion,) = result.lesions
+    for completion, drawn in ((lesion.completion, True), (None, False)):
+        views = views_at_thinnest(result, replace(lesion, completion=completion))
+        assert all((view.ball_mm is not None) == drawn for view in views)
+        labels.clear()
+        assert draw_slices(views, required_mm=10.0).startswith(PNG)
+        assert ("further ablation" in labels) == drawn
+        assert draw_slices(views, required_mm=10.0, measured=False).startswith(PNG)
+
+
+def test_a_ball_beside_the_planes_is_no_fault(result):
+    """Nothing to outline: matplotlib would warn."""
+    (lesion,) = result.lesions
+    far = replace(lesion.completion, center_mm=(900.0, 900.0, 900.0))
+    views = views_at_thinnest(result, replace(lesion, completion=far))
+    assert draw_slices(views, required_mm=10.0).startswith(PNG)
 
 
 def test_every_picture_marks_the_place_that_the_verdict_is_about(subcapsular, monkeypatch):

@@ -4,6 +4,7 @@ import json
 from copy import deepcopy
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +58,8 @@ LESION_FIELDS = [
     "verdicts_by_threshold",
     "completion",
 ]
+ADDED_FIELDS = ["deficit"]
+"""Later than the first release of the layout: files without them stay valid."""
 SERIES_FIELDS = ["series_uid", "modality", "slices", "spacing_mm", "slice_thickness_mm", "phase", "acquired", "sha256"]
 REGISTRATION_FIELDS = [
     "method",
@@ -80,7 +83,7 @@ def record(result):
 def test_record_has_the_promised_layout(record):
     validate(record)
     assert list(record) == CASE_FIELDS
-    assert set(record["lesions"][0]) == set(LESION_FIELDS)
+    assert set(record["lesions"][0]) == {*LESION_FIELDS, *ADDED_FIELDS}
     assert list(record["inputs"]["pre"]) == SERIES_FIELDS
     assert list(record["registration"]) == REGISTRATION_FIELDS
     assert list(record["timings_s"]) == ["load", "segment", "register", "measure", "report", "total"]
@@ -145,6 +148,58 @@ def test_failed_registration_is_withheld(withheld):
         assert set(lesion[field].values()) == {None}, field
 
 
+def test_what_is_missing_and_what_would_complete_it_are_told(record, result):
+    told, (measured,) = record["lesions"][0], result.lesions
+    deficit, completion = measured.deficit, measured.completion
+    assert told["deficit"] == {
+        "area_mm2": pytest.approx(deficit.area_mm2, abs=6e-3),
+        "share": pytest.approx(deficit.share, abs=6e-6),
+        "direction": deficit.direction,
+        "clock_face": deficit.clock_face,
+        "axial_offset_mm": pytest.approx(deficit.axial_offset_mm, abs=6e-4),
+    }
+    assert told["completion"] == {
+        "center_mm": pytest.approx(list(completion.center_mm), abs=6e-4),
+        "radius_mm": pytest.approx(completion.radius_mm, abs=6e-4),
+        "added_volume_ml": pytest.approx(completion.added_volume_ml, abs=6e-5),
+        "capsule_distance_mm": pytest.approx(completion.capsule_distance_mm, abs=6e-4),
+        "leaves_liver": completion.leaves_liver,
+    }
+
+
+def test_the_ball_lies_on_the_side_that_has_too_little(result):
+    (lesion,) = result.lesions
+    assert lesion.deficit.share > 0.9  # 10 mm asked for, 2 to 10 mm there
+    places, missing = lesion.margin.points_mm, lesion.margin.margin_mm < 10.0
+    reach = np.linalg.norm(places[missing] - np.array(lesion.completion.center_mm), axis=1)
+    assert (reach < lesion.completion.radius_mm).all()
+
+
+def test_nothing_is_told_to_be_missing_where_nothing_is(result):
+    (lesion,) = result.lesions
+    plenty = replace(lesion.margin, margin_mm=np.full_like(lesion.margin.margin_mm, 12.0), constrained_mm=None)
+    record = result_record(replace(result, lesions=(replace(lesion, margin=plenty, completion=None),)))
+    validate(record)
+    assert record["lesions"][0]["deficit"] is None
+    assert record["lesions"][0]["completion"] is None
+
+
+def test_a_withheld_case_proposes_nothing(withheld):
+    assert withheld.lesions[0].completion is not None
+    (told,) = result_record(withheld)["lesions"]
+    assert told["deficit"] is None
+    assert told["completion"] is None
+
+
+def test_files_from_before_the_additions_stay_valid(record):
+    older = deepcopy(record)
+    (lesion,) = older["lesions"]
+    for field in ADDED_FIELDS:
+        del lesion[field]
+    lesion["completion"] = {name: lesion["completion"][name] for name in ("center_mm", "radius_mm", "added_volume_ml")}
+    validate(older)
+
+
 @pytest.mark.parametrize("field", CASE_FIELDS)
 def test_schema_misses_no_field_of_a_case(record, field):
     with pytest.raises(ValueError, match=field):
@@ -174,6 +229,10 @@ def test_schema_misses_no_field_of_a_lesion(record, field):
         (("registration", "quality"), "bad"),
         (("inputs", "post", "spacing_mm"), [1.0, 1.0, 0.0]),
         (("masks", 0, "source"), "somebody"),
+        (("lesions", 0, "deficit", "clock_face"), 13),
+        (("lesions", 0, "deficit", "share"), 1.1),
+        (("lesions", 0, "completion", "center_mm"), [1.0, 2.0]),
+        (("lesions", 0, "completion", "capsule_distance_mm"), -1.0),
     ],
 )
 def test_schema_refuses_other_values(record, path, value):

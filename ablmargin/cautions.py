@@ -1,0 +1,179 @@
+"""What whoever reads a result must know of the shapes of its masks, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from math import inf
+
+from ablmargin.case import Lesion
+from ablmargin.clinical.criteria import COARSE_SLICES_MM
+from ablmargin.errors import Caution
+from ablmargin.geometry import FloatArray, PointTransform
+from ablmargin.metrics.distance import signed_distances_mm
+from ablmargin.metrics.shapes import extent_of, left_out_mm, part_volumes_ml, taken_in_mm, without_cavities
+from ablmargin.metrics.surface import Surface
+from ablmargin.result import LesionResult
+from ablmargin.volume import LabelMask, Structure
+
+NOTABLE_CHANGE_MM = 0.05
+"""A minimum margin that filled cavities would change by less is the same when told to a tenth of a millimeter."""
+
+NOTABLE_STRAY_MM = 0.2
+"""How far a voxel's center must contradict a minimum margin to be worth a word. Surfaces of smooth shapes don't."""
+
+SHOWN_PARTS = 3
+
+
+def mask_hindrances(masks: Sequence[LabelMask], *, slices_mm: Iterable[float] = ()) -> tuple[str, ...]:
+    """Why no verdict can rest on these masks, or on images with slices this far apart, as sentences."""
+    unreviewed = [
+        f"The {mask.structure} mask was made by {mask.origin.method} and not reviewed by a reader."
+        for mask in masks
+        if not mask.origin.reviewed
+    ]
+    thickest = max([*slices_mm, *(mask.coarsest_spacing_mm for mask in masks)])
+    if thickest < COARSE_SLICES_MM:
+        return tuple(unreviewed)
+    told = f"With slices of {thickest:.1f} mm a margin can't be told to within the thresholds of 5 and 10 mm."
+    return (*unreviewed, told)
+
+
+def too_small(mask: LabelMask) -> str | None:
+    """Why a mask has too few voxels to tell its surface, as a sentence; None if it has enough."""
+    size = _tiny_size(mask)
+    return None if size is None else f"The {mask.structure} mask has only {size}."
+
+
+def shape_cautions(lesions: Iterable[Lesion], zones: Sequence[LabelMask]) -> tuple[Caution, ...]:
+    """A word on each mask that is tiny (MASK_TINY) or in several parts (TUMOR_HAS_PARTS, ZONE_HAS_PARTS)."""
+    masks = [*(lesion.tumor for lesion in lesions), *zones]
+    return (*_tiny(masks), *_loose(masks))
+
+
+def finding_cautions(
+    lesions: Sequence[Lesion],
+    results: Sequence[LesionResult],
+    ablated: LabelMask,
+    zone: Surface,
+    *,
+    post_from_pre: PointTransform | None = None,
+) -> tuple[Caution, ...]:
+    """A word on what makes a measured margin doubtful.
+
+    Parameters
+    ----------
+    lesions, results : sequences of Lesion and LesionResult
+        Of the same tumors in the same order.
+    ablated : LabelMask
+        All ablation zones together.
+    zone : Surface
+        Theirs.
+    post_from_pre : PointTransform, optional
+        Absent if tumors and zones share one frame.
+
+    Returns
+    -------
+    tuple of Caution
+        VOXELS_CLOSER, ZONE_HAS_CAVITY and ZONE_NOT_AT_TUMOR, as far as they apply.
+    """
+    untreated = taken_in_mm(ablated, zone)
+    pairs = zip(lesions, results, strict=True)
+    closer = (_contradicted(lesion, result, untreated, zone, post_from_pre) for lesion, result in pairs)
+    return (*(caution for caution in closer if caution), *_cavities(results, zone), *_untouched(results))
+
+
+def _cavities(results: Iterable[LesionResult], zone: Surface) -> tuple[Caution, ...]:
+    """What the margins would be without cavities in the zone: gas, or vessels, that a reader may have meant as ablated."""
+    filled, cavities_ml = without_cavities(zone)
+    if not cavities_ml:
+        return ()
+    changes = [change for result in results if (change := _change(result, filled)) is not None]
+    effect = "; with them filled, " + ", ".join(changes) if changes else "; no minimum margin depends on them"
+    message = (
+        f"the ablation zone encloses {_counted(len(cavities_ml), 'cavity', 'cavities')} ({_listed(cavities_ml)} ml) that "
+        f"count as not ablated{effect}"
+    )
+    return (Caution(code="ZONE_HAS_CAVITY", message=message),)
+
+
+def _untouched(results: Iterable[LesionResult]) -> tuple[Caution, ...]:
+    """A word on each tumor that no zone touches: it was missed, or the masks don't belong together."""
+    return tuple(
+        Caution(
+            code="ZONE_NOT_AT_TUMOR",
+            message=f"no ablation zone touches tumor {result.lesion_id}: it was not treated, or the outlines or the order "
+            "of the exams are mixed up",
+        )
+        for result in results
+        if result.margin.margin_mm.max() < 0
+    )
+
+
+def _contradicted(
+    lesion: Lesion, result: LesionResult, untreated_mm: FloatArray, zone: Surface, transform: PointTransform | None
+) -> Caution | None:
+    """A word on a minimum margin that voxels contradict.
+
+    A surface smoother than its mask may leave out a thin part of the tumor, or bridge a notch in the zone. The center
+    of a tumor's voxel lies in the tumor, and that of a voxel that wasn't ablated outside of the zone, so neither can be
+    nearer to the other structure's surface than the minimum margin.
+    """
+    points = left_out_mm(lesion.tumor, result.tumor_pre)
+    thin_mm = signed_distances_mm(zone, points if transform is None else transform.map_points(points))
+    notch_mm = -signed_distances_mm(result.tumor_post, untreated_mm)
+    closest_mm, minimum_mm = min(thin_mm.min(initial=inf), notch_mm.min(initial=inf)), result.margin.minimum_mm
+    if closest_mm > minimum_mm - NOTABLE_STRAY_MM:
+        return None
+    message = (
+        f"tumor {lesion.lesion_id}: single voxels leave a margin of {closest_mm:.1f} mm at most, where the smooth surfaces "
+        f"have {minimum_mm:.1f} mm: a part of the tumor or a notch in the ablation zone is thinner than they can follow"
+    )
+    return Caution(code="VOXELS_CLOSER", message=message)
+
+
+def _tiny(masks: Iterable[LabelMask]) -> Iterator[Caution]:
+    for mask in masks:
+        size = _tiny_size(mask)
+        if size is not None:
+            yield Caution(code="MASK_TINY", message=f"{_name(mask)} has only {size}")
+
+
+def _tiny_size(mask: LabelMask) -> str | None:
+    extent = extent_of(mask)
+    if not extent.is_tiny:
+        return None
+    voxels, across = _counted(extent.voxels, "voxel"), extent.across
+    return f"{voxels}, {across} across where it is thinnest: too few to tell its surface"
+
+
+def _loose(masks: Iterable[LabelMask]) -> Iterator[Caution]:
+    for mask in masks:
+        parts_ml = part_volumes_ml(mask)
+        if len(parts_ml) > 1:
+            is_zone = mask.structure is Structure.ABLATION_ZONE
+            meaning = (
+                "each counts as ablated" if is_zone else "each must be ablated, so a stray voxel decides the margin"
+            )
+            message = f"{_name(mask)} has {len(parts_ml)} parts that don't touch ({_listed(parts_ml)} ml); {meaning}"
+            yield Caution(code="ZONE_HAS_PARTS" if is_zone else "TUMOR_HAS_PARTS", message=message)
+
+
+def _change(result: LesionResult, filled: Surface) -> str | None:
+    counted_mm = result.margin.minimum_mm
+    filled_mm = float(signed_distances_mm(filled, result.margin.points_mm).min())
+    if abs(filled_mm - counted_mm) < NOTABLE_CHANGE_MM:
+        return None
+    return f"the minimum margin of tumor {result.lesion_id} would be {filled_mm:.1f} mm instead of {counted_mm:.1f} mm"
+
+
+def _listed(volumes_ml: Sequence[float]) -> str:
+    shown = ", ".join(f"{volume:.2g}" if volume < 1 else f"{volume:.1f}" for volume in volumes_ml[:SHOWN_PARTS])
+    return shown + (", ..." if len(volumes_ml) > SHOWN_PARTS else "")
+
+
+def _counted(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def _name(mask: LabelMask) -> str:
+    return mask.origin.name or f"the {mask.structure} mask"

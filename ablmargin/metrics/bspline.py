@@ -1,0 +1,86 @@
+"""Uniform cubic B-splines in three dimensions: values, slopes and the matrix of their roughness.
+
+A box is cut into cubic cells of one size. Along an axis with n coefficients there are n - 3 cells, and on each cell four
+splines live.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ablmargin.geometry import Array, FloatArray
+
+ORDER = 3
+"""The derivatives that roughness counts; polynomials of a lower degree are smooth."""
+LIVE = 64
+"""B-splines that live on one cell."""
+
+
+def axis_basis(scaled: FloatArray, size: int) -> FloatArray:
+    """Values of all B-splines of one axis at its points, counted in cells from the box's corner; shape (points, size)."""
+    cell = np.clip(np.floor(scaled).astype(int), 0, size - 4)
+    matrix = np.zeros((len(scaled), size))
+    matrix[np.arange(len(scaled))[:, None], cell[:, None] + np.arange(4)] = _cubic(scaled - cell)
+    return matrix
+
+
+def first_places(scaled: FloatArray, sizes: tuple[int, ...]) -> Array:
+    """The first of the ``LIVE`` splines at points, shape (n, 3), as its place among all coefficients; shape (n,)."""
+    cell = _cells(scaled, sizes)
+    return np.asarray((cell[:, 0] * sizes[1] + cell[:, 1]) * sizes[2] + cell[:, 2])
+
+
+def live_places(sizes: tuple[int, ...]) -> Array:
+    """What to add to the first place for all splines that live on a cell; shape (LIVE,)."""
+    steps = np.arange(4)
+    return np.asarray(((steps[:, None, None] * sizes[1] + steps[:, None]) * sizes[2] + steps).ravel())
+
+
+def live_values(scaled: FloatArray, sizes: tuple[int, ...], *, slope_along: int | None = None) -> FloatArray:
+    """Values, or slopes by cell along one axis, of the splines that live at points, shape (n, 3); shape (n, LIVE)."""
+    local = scaled - _cells(scaled, sizes)
+    first, second, third = (_cubic(local[:, axis], slope=axis == slope_along) for axis in range(3))
+    plane = first[:, :, None] * second[:, None, :]
+    return np.asarray((plane[:, :, :, None] * third[:, None, None, :]).reshape(len(scaled), LIVE))
+
+
+def roughness_matrix(sizes: tuple[int, int, int], cell_mm: float) -> FloatArray:
+    """Matrix of the integral of all squared third derivatives over the box."""
+    total = np.zeros((math.prod(sizes),) * 2)
+    for first in range(ORDER + 1):
+        for second in range(ORDER + 1 - first):
+            orders = (first, second, ORDER - first - second)
+            ways = math.factorial(ORDER) / math.prod(math.factorial(order) for order in orders)
+            grams = [_gram(size, order, cell_mm) for size, order in zip(sizes, orders, strict=True)]
+            total += ways * np.kron(np.kron(grams[0], grams[1]), grams[2])
+    return total
+
+
+def _cells(scaled: FloatArray, sizes: tuple[int, ...]) -> Array:
+    return np.asarray(np.clip(np.floor(scaled).astype(int), 0, np.array(sizes) - 4))
+
+
+def _cubic(t: FloatArray, *, slope: bool = False) -> FloatArray:
+    """The four uniform cubic B-splines over one cell at 0 <= t <= 1, or their slopes; shape (n, 4)."""
+    if slope:
+        parts = [-((1 - t) ** 2) / 2, (3 * t**2 - 4 * t) / 2, (-3 * t**2 + 2 * t + 1) / 2, t**2 / 2]
+    else:
+        square, cube = t * t, t * t * t
+        parts = [(1 - t) ** 3, 3 * cube - 6 * square + 4, -3 * cube + 3 * square + 3 * t + 1, cube]
+        parts = [part / 6 for part in parts]
+    return np.asarray(np.stack(parts, axis=-1))
+
+
+def _gram(size: int, order: int, cell_mm: float) -> FloatArray:
+    """Integrals of the products of one axis's B-splines, each differentiated ``order`` times; shape (size, size)."""
+    nodes, weights = np.polynomial.legendre.leggauss(4)  # exact up to degree 7
+    powers = np.array([[1, -3, 3, -1], [4, 0, -6, 3], [1, 3, 3, -3], [0, 0, 0, 1]]) / 6  # of t, ascending
+    pieces = [np.polynomial.Polynomial(row).deriv(order) if order else np.polynomial.Polynomial(row) for row in powers]
+    values = np.stack([piece((nodes + 1) / 2) for piece in pieces])
+    cell = (values * weights / 2) @ values.T * cell_mm ** (1 - 2 * order)
+    matrix = np.zeros((size, size))
+    for start in range(size - 3):
+        matrix[start : start + 4, start : start + 4] += cell
+    return matrix

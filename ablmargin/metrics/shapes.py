@@ -1,0 +1,105 @@
+"""What is odd about a mask's shape and matters for a margin: too few voxels, loose parts, cavities, parts too thin for its surface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ablmargin.geometry import Array, BoolArray, FloatArray
+from ablmargin.metrics.distance import voxelize
+from ablmargin.metrics.mesh import enclosed_mm3
+from ablmargin.metrics.surface import Surface
+from ablmargin.volume import LabelMask
+
+FEWEST_VOXELS = 50
+FEWEST_ACROSS = 3
+"""A shape of fewer voxels in all, or of fewer across, has no surface that could be told to within a margin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How many voxels a mask has, in all and across where it is thinnest, on the grid that it was drawn on."""
+
+    voxels: int
+    across: int
+
+    @property
+    def is_tiny(self) -> bool:
+        return self.voxels < FEWEST_VOXELS or self.across < FEWEST_ACROSS
+
+
+def extent_of(mask: LabelMask) -> Extent:
+    """Count a mask's voxels; one that was brought onto a finer grid has no more than where it was drawn.
+
+    Examples
+    --------
+    >>> from ablmargin.geometry import Geometry
+    >>> from ablmargin.volume import Structure
+    >>> voxels = np.zeros((9, 9, 9), bool)
+    >>> voxels[4, 2:7, 2:7] = True
+    >>> grid = Geometry(shape=voxels.shape, spacing_mm=(1, 1, 1), origin_mm=(0, 0, 0))
+    >>> extent_of(LabelMask(voxels=voxels, geometry=grid, structure=Structure.TUMOR))
+    Extent(voxels=25, across=1)
+    """
+    own = np.array(mask.geometry.spacing_mm)
+    drawn = np.maximum(own, mask.origin.drawn_spacing_mm or own)
+    filled = np.argwhere(mask.voxels)
+    sides_mm = (np.ptp(filled, axis=0) + 1) * own
+    return Extent(
+        voxels=round(len(filled) * float((own / drawn).prod())), across=round(float((sides_mm / drawn).min()))
+    )
+
+
+def part_volumes_ml(mask: LabelMask) -> tuple[float, ...]:
+    """Volumes of the parts that don't touch each other, not even at a corner, the largest first."""
+    labels, count = ndimage.label(mask.cropped(*mask.bounding_box()).voxels, np.ones((3, 3, 3)))
+    sizes = np.sort(np.bincount(labels.ravel(), minlength=count + 1)[1:])[::-1]
+    return tuple((sizes * mask.geometry.voxel_volume_ml).tolist())
+
+
+def without_cavities(surface: Surface) -> tuple[Surface, tuple[float, ...]]:
+    """A surface without its parts that face inward, and the volumes that those enclose, ml, the largest first."""
+    parts = _parts(surface.triangles, len(surface.vertices_mm))
+    enclosed = np.array(
+        [enclosed_mm3(surface.vertices_mm, surface.triangles[parts == part]) for part in range(parts.max() + 1)]
+    )
+    if (enclosed >= 0).all():
+        return surface, ()
+    outer = _compact(surface, surface.triangles[enclosed[parts] >= 0])
+    return outer, tuple((-np.sort(enclosed[enclosed < 0]) / 1000.0).tolist())
+
+
+def left_out_mm(mask: LabelMask, surface: Surface) -> FloatArray:
+    """Centers of the mask's voxels that its surface leaves out, shape (n, 3): a thin part that was smoothed away."""
+    return _strays(mask, surface, among=mask.voxels)
+
+
+def taken_in_mm(mask: LabelMask, surface: Surface) -> FloatArray:
+    """Centers of voxels outside a mask that its surface takes in, shape (n, 3): a notch that was smoothed over."""
+    return _strays(mask, surface, among=~mask.voxels)
+
+
+def _strays(mask: LabelMask, surface: Surface, *, among: BoolArray) -> FloatArray:
+    start, stop = mask.bounding_box(pad_mm=max(mask.geometry.spacing_mm))
+    box = mask.geometry.cropped(start, stop)
+    part = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+    return box.points_at(np.argwhere(among[part] & (voxelize(surface, box) != mask.voxels[part])))
+
+
+def _parts(triangles: Array, vertices: int) -> Array:
+    """The number of the connected part that each triangle belongs to, shape (m,)."""
+    first, second = triangles[:, [0, 1]].ravel(), triangles[:, [1, 2]].ravel()
+    graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(vertices, vertices))
+    return np.asarray(
+        np.unique(connected_components(graph, directed=False)[1][triangles[:, 0]], return_inverse=True)[1]
+    )
+
+
+def _compact(surface: Surface, triangles: Array) -> Surface:
+    used, numbers = np.unique(triangles, return_inverse=True)
+    vertices: FloatArray = surface.vertices_mm[used]
+    return Surface(vertices_mm=vertices, triangles=numbers.reshape(-1, 3), frame_uid=surface.frame_uid)

@@ -1,0 +1,1 @@
+"""How accurate this installation is, measured against shapes whose margins are known exactly."""

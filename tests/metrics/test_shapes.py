@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from orientations import grid_around
+
+from ablmargin.case import Lesion, RasMutation
+from ablmargin.cautions import finding_cautions, mask_hindrances, shape_cautions, too_small
+from ablmargin.metrics.shapes import extent_of, left_out_mm, part_volumes_ml, taken_in_mm, without_cavities
+from ablmargin.metrics.surface import surface_of
+from ablmargin.pipeline import Settings, measure_masks
+from ablmargin.registration.transform import RigidTransform
+from ablmargin.volume import LabelMask, MaskOrigin, Structure
+
+GRID = grid_around((0, 0, 0), shape=(31, 42, 46), spacing_mm=(1.0, 0.8, 0.7), orientation="oblique")
+HOLE_ML = 4 / 3 * np.pi * 2.5**3 / 1000
+
+
+def voxels_of(center, radius):
+    points = GRID.points_at(np.moveaxis(np.indices(GRID.shape), 0, -1))
+    return np.linalg.norm(points - center, axis=-1) <= radius
+
+
+def mask_of(voxels, structure=Structure.TUMOR, **origin):
+    return LabelMask(voxels=voxels, geometry=GRID, structure=structure, origin=MaskOrigin(**origin))
+
+
+PIERCED = mask_of(voxels_of((0, 0, 0), 11) & ~voxels_of((5, 0, 0), 2.5) & ~voxels_of((-6, 0, 0), 1.6))
+
+
+class TestParts:
+    def test_largest_first(self):
+        voxels = voxels_of((0, 0, 0), 4)
+        voxels[2, 2, 2:5] = True
+        voxels[28, 39, 40] = True
+        main, *rest = part_volumes_ml(mask_of(voxels))
+        assert main == pytest.approx(4 / 3 * np.pi * 4**3 / 1000, rel=0.05)
+        assert rest == pytest.approx([3 * 0.00056, 0.00056])
+
+    def test_corners_hold_together(self):
+        voxels = np.zeros(GRID.shape, bool)
+        voxels[5, 5, 5] = voxels[6, 6, 6] = True
+        assert len(part_volumes_ml(mask_of(voxels))) == 1
+        voxels[6, 6, 6], voxels[7, 7, 7] = False, True
+        assert len(part_volumes_ml(mask_of(voxels))) == 2
+
+
+class TestCavities:
+    def test_they_are_counted_and_taken_out(self):
+        surface = surface_of(PIERCED)
+        outer, cavities_ml = without_cavities(surface)
+        assert len(cavities_ml) == 2
+        assert cavities_ml[0] == pytest.approx(HOLE_ML, rel=0.2)  # 3 to 4 voxels of radius
+        assert cavities_ml[0] > cavities_ml[1]
+        assert outer.volume_ml == pytest.approx(surface.volume_ml + sum(cavities_ml))
+        assert np.linalg.norm(outer.vertices_mm, axis=1).min() > 10
+
+    def test_parts_are_no_cavities_and_nothing_is_changed(self):
+        surface = surface_of(mask_of(voxels_of((-6, 0, 0), 4) | voxels_of((6, 0, 0), 4)))
+        assert without_cavities(surface) == (surface, ())
+
+
+class TestStrays:
+    SPIKE = np.s_[15, 21, 24:40]
+
+    def test_none_where_the_surface_follows(self):
+        mask = mask_of(voxels_of((0, 0, 0), 9))
+        surface = surface_of(mask)
+        assert len(left_out_mm(mask, surface)) < 0.01 * mask.voxels.sum()  # centers next to the border only
+        assert len(taken_in_mm(mask, surface)) < 0.01 * mask.voxels.sum()
+
+    def test_a_spike_that_is_cut_off(self):
+        ball = voxels_of((0, 0, 0), 6)
+        spiked = ball.copy()
+        spiked[self.SPIKE] = True
+        left = left_out_mm(mask_of(spiked), surface_of(mask_of(ball)))
+        tip = GRID.points_at([(15, 21, 39)])[0]
+        assert np.linalg.norm(left - tip, axis=1).min() < 1e-9
+        assert len(taken_in_mm(mask_of(spiked), surface_of(mask_of(ball)))) == 0
+
+    def test_a_hole_that_is_filled(self):
+        outer, _ = without_cavities(surface_of(PIERCED))
+        taken = taken_in_mm(PIERCED, outer)
+        assert np.linalg.norm(taken - (5, 0, 0), axis=1).min() < 1.0
+        assert len(left_out_mm(PIERCED, outer)) < 0.01 * PIERCED.voxels.sum()
+
+
+def measured(tumor, zone):
+    lesions = [Lesion(lesion_id="1", tumor=tumor)]
+    return measure_masks(
+        lesions, [zone], liver=None, ras_mutation=RasMutation.UNKNOWN, settings=Settings(), case_id="c"
+    )
+
+
+class TestVoxelsThatContradict:
+    """A result whose surfaces were made of smoother masks than it is checked against."""
+
+    TUMOR = mask_of(voxels_of((0, 0, 0), 6))
+    ZONE = mask_of(voxels_of((0, 0, 0), 11), Structure.ABLATION_ZONE)
+
+    def codes(self, result, tumor, zone, **named):
+        found = finding_cautions([Lesion(lesion_id="1", tumor=tumor)], result.lesions, zone, result.zone, **named)
+        return {caution.code: caution.message for caution in found}
+
+    def test_a_spike_that_the_surface_left_out(self):
+        result, spiked = measured(self.TUMOR, self.ZONE), self.TUMOR.voxels.copy()
+        spiked[TestStrays.SPIKE] = True
+        distance = np.linalg.norm(GRID.points_at([(15, 21, 39)])[0])
+        found = self.codes(result, mask_of(spiked), self.ZONE)
+        assert f"margin of {11 - distance:.1f} mm at most" in found["VOXELS_CLOSER"]
+
+    def test_a_slit_that_the_surface_bridged(self):
+        result, slit = measured(self.TUMOR, self.ZONE), self.ZONE.voxels.copy()
+        slit[15, 21, 35:] = False
+        distance = np.linalg.norm(GRID.points_at([(15, 21, 35)])[0]) - 6
+        found = self.codes(result, self.TUMOR, mask_of(slit, Structure.ABLATION_ZONE))
+        assert f"margin of {distance:.1f} mm at most" in found["VOXELS_CLOSER"]
+
+    def test_the_tumor_is_checked_where_the_alignment_puts_it(self):
+        """Moved by 2 mm along the spike, its tip comes 2 mm closer to the border."""
+        result, spiked = measured(self.TUMOR, self.ZONE), self.TUMOR.voxels.copy()
+        spiked[TestStrays.SPIKE] = True
+        tip = GRID.points_at([(15, 21, 39)])[0]
+        shift = RigidTransform(rotation=np.eye(3), translation_mm=2 * tip / np.linalg.norm(tip))
+        found = self.codes(result, mask_of(spiked), self.ZONE, post_from_pre=shift)
+        assert f"margin of {9 - np.linalg.norm(tip):.1f} mm at most" in found["VOXELS_CLOSER"]
+
+    def test_nothing_where_they_agree(self):
+        assert self.codes(measured(self.TUMOR, self.ZONE), self.TUMOR, self.ZONE) == {}
+
+
+class TestWords:
+    def test_masks_are_named_as_the_user_did(self):
+        dot = np.zeros(GRID.shape, bool)
+        dot[15, 21, 23] = dot[2, 2, 2] = True
+        named = mask_of(dot, name="--tumor t.nrrd")
+        tiny, parts = shape_cautions([Lesion(lesion_id="1", tumor=named)], [])
+        assert tiny.message.startswith("--tumor t.nrrd has only 2 voxels")
+        assert parts.message.startswith("--tumor t.nrrd has 2 parts")
+        assert too_small(named).startswith("The tumor mask has only 2 voxels")
+
+    def test_extent_of_a_flat_mask_in_any_direction(self):
+        for axis in range(3):
+            voxels = np.zeros(GRID.shape, bool)
+            box = [slice(8, 20)] * 3
+            box[axis] = slice(10, 12)
+            voxels[tuple(box)] = True
+            assert extent_of(mask_of(voxels)).across == 2
+            assert extent_of(mask_of(voxels)).is_tiny
+
+    def test_hindrances(self):
+        mask = mask_of(voxels_of((0, 0, 0), 6))
+        drawn = replace(mask, origin=MaskOrigin(source="automatic", method="a network", reviewed=False))
+        assert mask_hindrances([mask]) == ()
+        assert mask_hindrances([mask], slices_mm=[4.9]) == ()
+        (coarse,) = mask_hindrances([mask], slices_mm=[5.0])
+        assert coarse.startswith("With slices of 5.0 mm")
+        assert mask_hindrances([drawn]) == ("The tumor mask was made by a network and not reviewed by a reader.",)
