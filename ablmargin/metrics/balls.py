@@ -9,10 +9,10 @@ import numpy as np
 
 from ablmargin.geometry import Array, FloatArray
 
-MOST_POINTS = 2000
+MOST_POINTS = 1000
 FEWEST_POINTS = 24
 """A ball that rests on fewer border points isn't told apart."""
-MOST_ROUNDS = 30
+MOST_ROUNDS = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -36,7 +36,7 @@ MAX_COEFFICIENTS = 900
 MIN_CELL_MM = 1.6
 ANCHOR_WEIGHT = 0.02
 """Weight of a voxel's distance per mm³, against 1/variance per mm² of a border crossing."""
-MAX_ANCHORS, MAX_CROSSINGS = 8000, 16_000
+MAX_ANCHORS, MAX_CROSSINGS = 4000, 8000
 MIN_CROSSING_SD_MM, MIN_SOFT_CROSSING_SD_MM = 0.1, 0.05
 SOFT_CROSSING_SHARE = 0.08
 """Standard deviation of a crossing read from a soft mask, in units of the edge's length along the normal."""
@@ -48,6 +48,8 @@ STRAY_FACTOR = 10.0
 MAX_PARTS = 3
 WORTH_A_TRIAL = {2: 0.5, 3: 0.1}
 """Parts are tried if balls, so many, come this much closer to the border than one ball, by mean squared distance."""
+HARDLY_CLOSER = 0.85
+"""Beyond this share of one ball's misfit more of them aren't looked at."""
 WORTH_PARTS, HOPELESS = 0.3, 0.7
 """Parts must need less than the first share of the roughness that one field needs; beyond the second they never get there."""
 TAKEOVERS = 3
@@ -324,6 +326,8 @@ def _in_parts(problem: _Problem, whole: _Fit) -> _Fit | None:
     for balls in islice(fit_balls(points, weights), MAX_PARTS):
         misfit = float((weights * balls.misfit_mm2(points)).sum())
         alone = misfit if alone is None else alone
+        if misfit > HARDLY_CLOSER * alone and len(balls.radii_mm) > 1:
+            return None
         if len(balls.radii_mm) == 1 or misfit > WORTH_A_TRIAL[len(balls.radii_mm)] * alone:
             continue
         nearest = balls.nearest(points)

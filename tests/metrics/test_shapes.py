@@ -127,6 +127,16 @@ class TestVoxelsThatContradict:
         found = self.codes(result, mask_of(spiked), self.ZONE, post_from_pre=shift)
         assert f"margin of {9 - np.linalg.norm(tip):.1f} mm at most" in found["VOXELS_CLOSER"]
 
+    @pytest.mark.parametrize(
+        ("raw_mm", "is_told"), [(4.1, False), (5.4, False), (3.7, True), (5.7, True), (None, False)]
+    )
+    def test_a_raw_minimum_farther_off_than_slices_explain(self, raw_mm, is_told):
+        """At 5 mm and slices of 1 mm: from 1.05 mm below to 0.55 mm above, less what the surface itself is off by."""
+        result = measured(self.TUMOR, self.ZONE)
+        assert result.lesions[0].margin.minimum_mm == pytest.approx(5.0, abs=0.1)
+        doubtful = replace(result, lesions=(replace(result.lesions[0], raw_minimum_mm=raw_mm),))
+        assert ("RAW_DISAGREES" in self.codes(doubtful, self.TUMOR, self.ZONE)) is is_told
+
     def test_nothing_where_they_agree(self):
         assert self.codes(measured(self.TUMOR, self.ZONE), self.TUMOR, self.ZONE) == {}
 
