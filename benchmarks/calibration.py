@@ -68,7 +68,8 @@ def print_verdicts(cases: Cases, required_mm: float) -> list[str]:
         cells = []
         for sd in SDS_MM:
             here = [case for case in cases if case.sd_mm == sd and kind in {case.kind, "all"}]
-            rule, point = (f(here, required_mm, weights_of(here)) for f in (rule_shares, point_shares))
+            weights = weights_of(here) if kind == "all" else None
+            rule, point = (f(here, required_mm, weights) for f in (rule_shares, point_shares))
             figures = (rule.wrong_among_adequate, rule.wrong_among_inadequate, rule.indeterminate)
             told = " / ".join(f"{100 * figure:4.1f}" for figure in figures)
             cells.append(f"{told} |{100 * point.wrong_among_adequate:5.1f} {100 * point.wrong_among_inadequate:5.1f}")

@@ -13,7 +13,7 @@ from scipy.special import ndtr
 
 from ablmargin.geometry import FloatArray
 
-WEIGHTS = dict(zip(KINDS, (0.15, 0.30, 0.25, 0.25, 0.25), strict=True))
+WEIGHTS = dict(zip(KINDS, (0.15, 0.30, 0.25, 0.25, 0.25, 0.0), strict=True))
 """Of the kinds in the population for which indeterminate verdicts are counted."""
 TRUE_RANGES_MM = {5.0: (-3.0, 10.0), 10.0: (0.0, 15.0)}
 """For each required margin the true ones, evenly covered."""

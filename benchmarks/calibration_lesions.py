@@ -73,12 +73,22 @@ def _pear(radius: float, reach: float, rng: np.random.Generator) -> tuple[StarSh
     return _lumpy_tumor(radius, rng), _star(*lobes, center=direction(rng) * rng.uniform(0, 4))
 
 
+def _clover(radius: float, reach: float, rng: np.random.Generator) -> tuple[StarShape, StarShape]:
+    """An ellipsoid in three fused balls: a shape that no constant of the rule was set on."""
+    frame = Rotation.from_quat(rng.normal(size=4)).as_matrix()
+    angles = rng.uniform(0, 2 * np.pi) + np.array([0.0, 2.0, 4.1])
+    places = rng.uniform(0.25, 0.5) * reach * (np.cos(angles)[:, None] * frame[0] + np.sin(angles)[:, None] * frame[1])
+    lobes = [_ball(reach * rng.uniform(0.75, 1.0), place) for place in places]
+    return _star(_ellipsoid(radius, 0.3, rng)), _star(*lobes, center=direction(rng) * rng.uniform(0, 4))
+
+
 _SHAPES = {
     "concentric": _concentric,
     "off-center": _off_center,
     "ellipsoids": _ellipsoids,
     "lumpy": _lumpy,
     "pear": _pear,
+    "clover": _clover,
 }
 KINDS = tuple(_SHAPES)
 
