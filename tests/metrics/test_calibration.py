@@ -127,10 +127,10 @@ def test_cases_read_back_as_written(tmp_path):
 
 
 def test_a_small_run_is_repeatable_and_holds():
-    """6 geometries of 5 kinds at 1 mm: with 95 % each, fewer than 25 of 30 hold once in 300 runs."""
-    cases = list(cases_.plain_cases(6, seed=5, sds_mm=(1.0,)))
+    """5 geometries of 6 kinds at 1 mm: with 95 % each, fewer than 25 of 30 hold once in 300 runs."""
+    cases = list(cases_.plain_cases(5, seed=5, sds_mm=(1.0,)))
     assert min(counts.coverage(cases)) >= 0.83
-    assert list(cases_.plain_cases(1, seed=5, sds_mm=(1.0,))) == cases[:5]
+    assert list(cases_.plain_cases(1, seed=5, sds_mm=(1.0,))) == cases[:6]
 
 
 def test_limits_that_are_not_met_are_named(capsys):
