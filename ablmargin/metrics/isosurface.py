@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from ablmargin.geometry import Array, FloatArray
 from ablmargin.metrics.levelset import LevelSet
-from ablmargin.metrics.mesh import Mesh, marching_cubes
+from ablmargin.metrics.mesh import Mesh, marching_cubes, normals
 
 STEPS = 24
 """Steps of the grid along the mean side of the box, if that makes them neither finer nor coarser than allowed."""
@@ -74,22 +74,15 @@ def _creased(
 def _unfolded(flat: FloatArray, pulled: FloatArray, triangles: Array) -> FloatArray:
     """The pulled vertices, but the flat ones where a triangle would turn over: the side of such a one can't be told."""
     vertices = pulled.copy()
-    wanted = _normals(flat, triangles)
+    wanted = normals(flat, triangles)
     for _ in range(MOST_REPAIRS):
-        normals = _normals(vertices, triangles)
-        turned = np.einsum("ni,ni->n", normals, wanted) < LEAST_COSINE * np.linalg.norm(normals, axis=1)
+        now = normals(vertices, triangles)
+        turned = np.einsum("ni,ni->n", now, wanted) < LEAST_COSINE * np.linalg.norm(now, axis=1)
         if not turned.any():
             break
         back = np.unique(triangles[turned])
         vertices[back] = flat[back]
     return vertices
-
-
-def _normals(vertices: FloatArray, triangles: Array) -> FloatArray:
-    """Unit normals of triangles, shape (n, 3); zero for one without area."""
-    a, b, c = (vertices[triangles[:, corner]] for corner in range(3))
-    normals = np.cross(b - a, c - a)
-    return np.asarray(normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12))
 
 
 def _divided(triangles: Array, added: Array) -> Array:

@@ -10,6 +10,7 @@ from scipy import ndimage
 from ablmargin.geometry import BoolArray, FloatArray, Geometry, PointTransform
 from ablmargin.metrics.distance import voxelize
 from ablmargin.metrics.edt import averaged_signed_edt_mm
+from ablmargin.metrics.mesh import normals
 from ablmargin.metrics.surface import Surface
 from ablmargin.volume import LabelMask
 
@@ -79,7 +80,7 @@ def liver_across_gaps(liver: LabelMask, zone: Surface) -> LabelMask:
     start, stop = _box_around(liver.geometry, zone, pad_mm=rays_mm[-1] + 1)
     part = liver.cropped(start, stop)
     solid = part.voxels | voxelize(zone, part.geometry)
-    places = zone.centroids_mm[:, None] + rays_mm[:, None] * _outward(zone)[:, None]
+    places = zone.centroids_mm[:, None] + rays_mm[:, None] * normals(zone.vertices_mm, zone.triangles)[:, None]
     index = np.round(part.geometry.indices_at(places)).astype(int)
     known = np.asarray(((index >= 0) & (index < part.geometry.shape)).all(axis=2))
     index = np.where(known[..., None], index, 0)
@@ -102,12 +103,6 @@ def _gaps(solid: BoolArray, beyond: int) -> BoolArray:
     follows = np.zeros_like(solid)
     follows[:, : runs.shape[1]] = np.logical_or.accumulate(runs[:, ::-1], axis=1)[:, ::-1]
     return np.asarray(follows & ~solid)
-
-
-def _outward(surface: Surface) -> FloatArray:
-    a, b, c = (surface.vertices_mm[surface.triangles[:, corner]] for corner in range(3))
-    normals = np.cross(b - a, c - a)
-    return np.asarray(normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12))
 
 
 def _box_around(

@@ -82,6 +82,13 @@ def areas_mm2(vertices_mm: FloatArray, triangles: Array) -> FloatArray:
     return np.asarray(np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2)
 
 
+def normals(vertices_mm: FloatArray, triangles: Array) -> FloatArray:
+    """Unit normals of the triangles, shape (m, 3), outward if they face outward; zero for one without area."""
+    a, b, c = (vertices_mm[triangles[:, corner]] for corner in range(3))
+    across = np.cross(b - a, c - a)
+    return np.asarray(across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12))
+
+
 def enclosed_mm3(vertices_mm: FloatArray, triangles: Array) -> float:
     """Volume inside a closed mesh; negative if it faces inward."""
     a, b, c = (vertices_mm[triangles[:, corner]] for corner in range(3))

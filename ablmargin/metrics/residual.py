@@ -18,6 +18,7 @@ from scipy.spatial.distance import cdist
 from ablmargin.geometry import Array, BoolArray, FloatArray
 from ablmargin.metrics.depth import LiverDepth, is_inside_liver
 from ablmargin.metrics.distance import distances_mm
+from ablmargin.metrics.mesh import normals
 from ablmargin.metrics.surface import Surface
 
 CUT_MM = 0.2
@@ -134,7 +135,7 @@ class Continuation:
 
         Those that lie so shallow that they may be rounded don't count, unless all do.
         """
-        points, normals, areas = zone.centroids_mm, _normals(zone), zone.triangle_areas_mm2
+        points, outward = zone.centroids_mm, normals(zone.vertices_mm, zone.triangles)
         sharp = border & (depth.at(points) > ROUNDED_DEPTH_MM * _coarseness(depth))
         border = sharp if sharp.any() else border
         inner = np.flatnonzero(border)
@@ -142,7 +143,7 @@ class Continuation:
         rim = _thinned(inner[to_rest <= max(RIM_MM, to_rest.min())], MAX_RIM_PLACES)
         known = _thinned(inner, MAX_PATCH_TRIANGLES)
         patches = list(cKDTree(points[known]).query_ball_point(points[rim], PATCH_MM))
-        centers, radii = _fitted_spheres(points[known], normals[known], areas[known], patches)
+        centers, radii = _fitted_spheres(points[known], outward[known], zone.triangle_areas_mm2[known], patches)
         return cls(rim_mm=points[rim], centers_mm=centers, radii_mm=radii)
 
     def moves_mm(self, points_mm: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -163,18 +164,12 @@ def _coarseness(depth: LiverDepth) -> float:
     return max(max(depth.voxel_mm) / COARSE_VOXEL_MM, 1.0)
 
 
-def _normals(surface: Surface) -> FloatArray:
-    a, b, c = (surface.vertices_mm[surface.triangles[:, corner]] for corner in range(3))
-    normals = np.cross(b - a, c - a)
-    return np.asarray(normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12))
-
-
 def _thinned(numbers: Array, count: int) -> Array:
     return numbers[:: -(-len(numbers) // count)]
 
 
 def _fitted_spheres(
-    points: FloatArray, normals: FloatArray, weights: FloatArray, patches: list[Any]
+    points: FloatArray, outward: FloatArray, weights: FloatArray, patches: list[Any]
 ) -> tuple[FloatArray, FloatArray]:
     """Centers and radii of the spheres ``point = center + radius * normal`` that fit each patch best, least squares."""
     sizes = np.array([len(patch) for patch in patches])
@@ -184,8 +179,8 @@ def _fitted_spheres(
         return np.asarray(np.add.reduceat(values * weights[members, None], starts) / total[:, None])
 
     total = np.add.reduceat(weights[members], starts)
-    point, normal = mean(points[members]), mean(normals[members])
-    together = mean((points[members] * normals[members]).sum(axis=1)[:, None])[:, 0] - (point * normal).sum(axis=1)
+    point, normal = mean(points[members]), mean(outward[members])
+    together = mean((points[members] * outward[members]).sum(axis=1)[:, None])[:, 0] - (point * normal).sum(axis=1)
     spread = np.maximum(1.0 - (normal**2).sum(axis=1), 1e-6)
     radii = together / spread
     return point - radii[:, None] * normal, radii

@@ -144,7 +144,7 @@ def bound_margin(
     Lower: observed minimum minus 0.75 to 1.85 standard deviations, fewer, the more even the margin is over the surface.
     Upper: the largest true minimum that would still let the observed one be this small in 95 % of the draws, plus 0.3 to
     0.72 standard deviations, more, the more even the margin is. The bounds are no better than ``sd_mm``: one too small
-    by a quarter leaves the upper bound with 80 % where the margin is even all round.
+    by a quarter leaves the upper bound with 75 % where the margin is even all round.
     """
     _require_meaning(sd_mm, correlation_length_mm, sampling_error_mm, segmentation_sd_mm)
     observed, inside = _observed(margin, constrained=constrained)
