@@ -26,7 +26,7 @@ from ablmargin.volume import LabelMask, Structure
 
 NOT_SEEN = "Part of the tumor lies outside of the exam after ablation, where nobody knows what was ablated."
 NOTABLE_EXCUSE_MM = 0.6
-"""Tumor outside the zone at the capsule by more than this may be unablated, though the voxels can't tell."""
+"""Tumor that may reach out of the zone at the capsule by more than this may be unablated, though the voxels can't tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -127,7 +127,7 @@ def _hindrances(rule: Rule, *, seen: bool, capsule: Capsule | None) -> tuple[str
     if capsule is None or capsule.excused_mm <= NOTABLE_EXCUSE_MM:
         return hindrances
     excused = (
-        f"At the capsule the tumor reaches {capsule.excused_mm:.1f} mm out of the ablation zone; slices this thick can't "
+        f"At the capsule the tumor may reach up to {capsule.excused_mm:.1f} mm out of the ablation zone; the slices can't "
         "tell whether it was ablated there."
     )
     return (*hindrances, excused)
@@ -196,7 +196,7 @@ def _bounds(
         target.zone,
         sd_mm=error.sd_mm,
         correlation_length_mm=error.correlation_length_mm,
-        sampling_error_mm=_sampling_error_mm(lesion, target),
+        sampling_error_mm=_sampling_error_mm(lesion, target) + (margin.capsule_doubt_mm if constrained else 0.0),
         segmentation_sd_mm=rule.contours_sd_mm,
         seed=rule.seed,
         constrained=constrained,

@@ -155,6 +155,7 @@ class LabelMask:
         for axis, (size, spacing) in enumerate(zip(self.geometry.shape, self.geometry.spacing_mm, strict=True)):
             others = tuple(other for other in range(3) if other != axis)
             used = np.flatnonzero(touched.any(axis=others))
+            touched = np.moveaxis(np.moveaxis(touched, axis, 0)[used[0] : used[-1] + 1], 0, axis)  # the rest is quicker
             pad = int(np.ceil(pad_mm / spacing))
             start.append(max(int(used[0]) - pad, 0))
             stop.append(min(int(used[-1]) + 1 + pad, size))

@@ -2,8 +2,8 @@
 
 ``python benchmarks/speed.py`` prints seconds and memory for a usual and for a large lesion, beside one plain distance
 transform of the same grid, and exits with 1 if a limit isn't kept: 1 s of CPU time, 300 MB above the masks, and a
-twentieth of the transform's CPU time. The parts are timed one by one, called as a whole measurement calls them. Memory is read from
-``/proc``, so it runs on Linux.
+twentieth of the transform's CPU time. The parts are timed one by one, called as a whole measurement calls them, but on
+surfaces that were searched before. Memory is read from ``/proc``, so it runs on Linux.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A rough shape as a union of balls: how overlapping ablations are told apart before each gets a surface of its own."""
+"""A rough shape as a union of balls: a first guess at which overlapping ablations it is made of."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 
 from ablmargin.geometry import Array, FloatArray
 
-MOST_POINTS = 1000
 FEWEST_POINTS = 24
 """A ball that rests on fewer border points isn't told apart."""
 MOST_ROUNDS = 15
@@ -38,9 +37,6 @@ def fit_balls(points_mm: FloatArray, weights: FloatArray) -> Iterator[Balls]:
 
     Ends where no more ball can be told apart.
     """
-    if len(points_mm) > MOST_POINTS:
-        chosen = np.random.default_rng(0).choice(len(points_mm), MOST_POINTS, replace=False)
-        points_mm, weights = points_mm[chosen], weights[chosen]
     labels = np.zeros(len(points_mm), int)
     balls: Balls | None = _fitted(points_mm, weights, labels, count=1)
     while balls is not None:

@@ -22,8 +22,8 @@ class Capsule:
     shortfall_mm : float
         How much margin is missing at the worst point of what was required and the anatomy allowed; 0 if nothing.
     excused_mm : float
-        How far tumor reaches out of the zone at the capsule and yet counts as ablated, as the voxels can't tell; half of
-        one along the capsule's normal at most.
+        How far tumor that counts as ablated at the capsule may yet reach out of the zone, as the voxels can't tell: what
+        is seen, and what the capsule's place between them is in doubt.
     """
 
     subcapsular: bool
@@ -43,11 +43,10 @@ def measure_capsule(margin: MarginResult, *, required_mm: float) -> Capsule:
     depth = np.full(len(margin.margin_mm), np.inf) if margin.depth_mm is None else margin.depth_mm
     shallow = depth < required_mm
     reached = margin.margin_mm if margin.constrained_mm is None else margin.constrained_mm
-    excused = (margin.margin_mm < 0) & (reached > margin.margin_mm)
     missing = np.minimum(required_mm, np.maximum(depth, 0.0)) - reached
     return Capsule(
         subcapsular=bool(shallow.any()),
         depth_limited_share=float(margin.area_mm2[shallow].sum() / margin.area_mm2.sum()),
         shortfall_mm=float(max(missing.max(), 0.0)),
-        excused_mm=float((-margin.margin_mm[excused]).max(initial=0.0)),
+        excused_mm=margin.excused_mm,
     )

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from ablmargin.geometry import Array, BoolArray, FloatArray, Triple, bounding_geometry, triple
 from ablmargin.metrics.depth import LiverDepth
 from ablmargin.metrics.distance import signed_distances_mm, voxelize
 from ablmargin.metrics.enclosing import smallest_ball
+from ablmargin.metrics.nearest import surface_tree
 from ablmargin.metrics.surface import Surface
 from ablmargin.volume import LabelMask
 
@@ -135,9 +135,9 @@ def _missing_border_mm(
 def _distances_mm(tumor: Surface, points_mm: FloatArray, reach_mm: float) -> FloatArray:
     """Distance from a tumor's surface, shape (n,), within some hundredths of a millimeter; farther than reach if farther.
 
-    Exact distances would cost ten times as much and move a ball of ablation by nothing that matters.
+    Exact distances would cost more and move a ball of ablation by nothing that matters.
     """
-    samples = cKDTree(np.concatenate([tumor.vertices_mm, tumor.centroids_mm]))
+    samples = surface_tree(np.concatenate([tumor.vertices_mm, tumor.centroids_mm]))
     found = samples.query(points_mm, distance_upper_bound=reach_mm + LONGEST_EDGE_MM)[0]
     return np.minimum(found, reach_mm + LONGEST_EDGE_MM)
 

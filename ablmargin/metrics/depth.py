@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
-from scipy.spatial import ConvexHull, QhullError
+from scipy.spatial import ConvexHull, QhullError, cKDTree
 from scipy.special import ndtri
 
 from ablmargin.geometry import Array, BoolArray, FloatArray, Geometry, triple
+from ablmargin.metrics.capsulefit import smooth_feet, some
 from ablmargin.metrics.distance import voxelize
 from ablmargin.metrics.edt import UNBOUNDED_MM, border_voxels
 from ablmargin.metrics.surface import Surface
@@ -21,22 +22,28 @@ MIN_SLACK_MM = 1.0
 """Two masks of the same capsule, drawn by hand, don't agree better than this."""
 BLUR_MM = 1.5
 """Standard deviation of the blur that takes the voxels' steps off the capsule; at least one voxel along each axis."""
+PATCH_MM = 20.0
+"""A capsule is taken to be shifted as one piece over so much around a place."""
+MAX_BESIDE = 6000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LiverDepth:
     """The signed distance to the capsule on a grid around a tumor and its zone, positive inside, mm.
 
-    ``voxel_mm`` is the spacing of the liver's own mask along the same axes; the grid here may be coarser.
+    ``voxel_mm`` is the spacing of the liver's own mask along the same axes; the grid here may be coarser. ``inner_mm`` and
+    ``outer_mm`` are the centers of its voxels on either side of the capsule, shapes (n, 3) and (m, 3), LPS mm.
     """
 
     distance_mm: FloatArray
     geometry: Geometry
     voxel_mm: tuple[float, float, float]
+    inner_mm: FloatArray
+    outer_mm: FloatArray
 
     @classmethod
     def around(cls, liver: LabelMask, tumor: Surface, zone: Surface) -> LiverDepth:
-        """Depth near a tumor and its ablation zone.
+        """Depth near a tumor and its ablation zone, below a smooth capsule (see :mod:`ablmargin.metrics.capsulefit`).
 
         The liver's mask should lie on the grid that the zone was drawn on. It is mended first. Tumor and zone belong to the liver where an automatic segmentation left them out, but not
         where they go beyond its convex hull: a zone drawn across the capsule doesn't move the capsule. Cavities enclosed
@@ -45,11 +52,23 @@ class LiverDepth:
         start, stop = _box(liver.geometry, tumor, zone)
         part = liver.cropped(start, stop)
         targets = voxelize(zone, part.geometry) | voxelize(tumor, part.geometry)
-        distance, steps = _smooth_distance_mm(_mended(part.voxels, targets), np.array(part.geometry.spacing_mm))
+        mended = _mended(part.voxels, targets)
+        distance, steps = _smooth_distance_mm(mended, np.array(part.geometry.spacing_mm))
         coarse = replace(
             part.geometry, shape=distance.shape, spacing_mm=triple(np.array(part.geometry.spacing_mm) * steps)
         )
-        return cls(distance_mm=distance, geometry=coarse, voxel_mm=part.geometry.spacing_mm)
+        inner, outer = (part.geometry.points_at(np.argwhere(side)) for side in border_voxels(mended))
+        return cls(
+            distance_mm=distance,
+            geometry=coarse,
+            voxel_mm=part.geometry.spacing_mm,
+            inner_mm=inner[some(len(inner), MAX_BESIDE)],
+            outer_mm=outer[some(len(outer), MAX_BESIDE)],
+        )
+
+    def shifted(self, deeper_mm: float) -> LiverDepth:
+        """With a capsule that lies farther out, so that all is so much deeper; farther in if that is negative."""
+        return replace(self, distance_mm=self.distance_mm + deeper_mm)
 
     def at(self, points_mm: FloatArray) -> FloatArray:
         """Depth of points, shape (n, 3) LPS mm to (n,); ``DEEPEST_MM`` stands for that or more."""
@@ -64,6 +83,16 @@ class LiverDepth:
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
         return np.asarray(np.linalg.norm(normal * self.voxel_mm, axis=1) / 2)
 
+    def doubt_at(self, points_mm: FloatArray) -> FloatArray:
+        """How little the voxels tell where the capsule near points is: half the gap between both sides' voxels; shape (n,).
+
+        Half a slice where it runs along the slices, little where it crosses many voxels at different heights. Where a
+        jagged mask's two sides overlap, it is half the overlap; half a voxel along the normal at most.
+        """
+        outward = _least_near(self.inner_mm, self.at(self.inner_mm), points_mm)
+        inward = _least_near(self.outer_mm, -self.at(self.outer_mm), points_mm)
+        return np.asarray(np.minimum(np.abs(outward + inward) / 2, self.sampling_at(points_mm)))
+
     def slack_at(self, points_mm: FloatArray) -> FloatArray:
         """How far two masks of the capsule may disagree: half a voxel, ``MIN_SLACK_MM`` at least; shape (n,)."""
         return np.maximum(self.sampling_at(points_mm), MIN_SLACK_MM)
@@ -74,6 +103,14 @@ class LiverDepth:
             ndimage.map_coordinates(self.distance_mm, index + sign * step, order=1, mode="nearest") for sign in (1, -1)
         )
         return np.asarray((ahead - behind) / 2)
+
+
+def _least_near(places_mm: FloatArray, values: FloatArray, points_mm: FloatArray) -> FloatArray:
+    """The smallest value at places, shape (m, 3), within ``PATCH_MM`` of points, shape (n, 3); infinite if none is near."""
+    if not len(places_mm):
+        return np.full(len(points_mm), np.inf)
+    around = cKDTree(places_mm).query_ball_point(points_mm, PATCH_MM)
+    return np.array([values[near].min(initial=np.inf) for near in around])
 
 
 def _box(geometry: Geometry, tumor: Surface, zone: Surface) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
@@ -136,12 +173,13 @@ def _smooth_distance_mm(voxels: BoolArray, spacing: FloatArray) -> tuple[FloatAr
     border = np.logical_or(*border_voxels(inside))
     if not border.any():
         return np.where(inside, UNBOUNDED_MM, -UNBOUNDED_MM), steps
-    return _to_planes_mm(shares, inside, border, spacing * steps, blur), steps
+    feet, inward = _feet(shares, border, spacing * steps, blur)
+    feet, inward = smooth_feet(voxels, spacing, feet, inward)
+    return _to_planes_mm(inside, border, spacing * steps, feet, inward), steps
 
 
-def _to_planes_mm(
-    shares: Array, inside: BoolArray, border: BoolArray, spacing: FloatArray, blur: FloatArray
-) -> FloatArray:
+def _feet(shares: Array, border: BoolArray, spacing: FloatArray, blur: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Where the border is beside each border voxel, and its inward normal there; shapes (n, 3), mm along the axes."""
     places = np.argwhere(border)
     padded = np.pad(shares, 1, mode="edge").astype(np.float64)
     slope = [
@@ -150,13 +188,18 @@ def _to_planes_mm(
     normals = np.stack(slope, axis=1) / spacing
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     depth = np.linalg.norm(normals * blur, axis=1) * ndtri(np.clip(shares[border].astype(np.float64), 1e-3, 1 - 1e-3))
-    feet = places * spacing - depth[:, None] * normals
-    number = np.zeros(shares.shape, np.int32)
-    number[border] = np.arange(len(places))
+    return places * spacing - depth[:, None] * normals, normals
+
+
+def _to_planes_mm(
+    inside: BoolArray, border: BoolArray, spacing: FloatArray, feet: FloatArray, normals: FloatArray
+) -> FloatArray:
+    number = np.zeros(border.shape, np.int32)
+    number[border] = np.arange(len(feet))
     _, nearest = ndimage.distance_transform_edt(~border, sampling=spacing, return_indices=True)
     knows = number[tuple(nearest)]
-    to_plane, squared = np.zeros(shares.shape), np.zeros(shares.shape)
-    for axis, indices in enumerate(np.ogrid[tuple(slice(size) for size in shares.shape)]):
+    to_plane, squared = np.zeros(border.shape), np.zeros(border.shape)
+    for axis, indices in enumerate(np.ogrid[tuple(slice(size) for size in border.shape)]):
         away = indices * spacing[axis] - feet[knows, axis]
         to_plane += away * normals[knows, axis]
         squared += away**2

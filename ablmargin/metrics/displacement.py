@@ -13,6 +13,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from ablmargin.geometry import Array, BoolArray, FloatArray, Geometry, bounding_geometry
+from ablmargin.metrics.nearest import surface_tree
 from ablmargin.metrics.surface import Surface
 
 GRID_NODES = 6_000
@@ -116,7 +117,7 @@ class _Sheet:
         around = [np.bincount(faces.ravel(), np.repeat(part, 3), minlength=len(corners)) for part in across.T]
         normals = np.stack(around, axis=1)
         return cls(
-            tree=cKDTree(corners),
+            tree=surface_tree(corners),
             corners_mm=corners,
             normals=normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12),
             apart_mm=math.sqrt(float(np.linalg.norm(across, axis=1).sum()) / 2 / len(corners)),

@@ -9,11 +9,14 @@ import numpy as np
 
 from ablmargin.errors import Fault, GeometryMismatchError
 from ablmargin.geometry import Array, BoolArray, FloatArray
-from ablmargin.metrics.depth import LiverDepth
+from ablmargin.metrics.depth import DEEPEST_MM, LiverDepth
 from ablmargin.metrics.distance import signed_distances_mm
 from ablmargin.metrics.residual import FreeBorder
 from ablmargin.metrics.surface import Surface
 from ablmargin.volume import LabelMask
+
+LEAST_DOUBT_MM = 0.3
+"""A capsule that is known better than this needs no second look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,6 +39,11 @@ class MarginResult:
         judged.
     zone_inside_liver : ndarray of bool, shape (m,), optional
         The zone's triangles that ``constrained_mm`` refers to.
+    excused_mm : float
+        How far tumor that counts as ablated at the capsule may yet reach out of the zone, as the voxels can't tell.
+    capsule_doubt_mm : float
+        How much ``constrained_minimum_mm`` changes if the capsule lies elsewhere between the same voxels; 0 where they
+        tell its place to ``LEAST_DOUBT_MM``.
 
     Examples
     --------
@@ -54,6 +62,8 @@ class MarginResult:
     depth_mm: FloatArray | None = None
     constrained_mm: FloatArray | None = None
     zone_inside_liver: BoolArray | None = None
+    excused_mm: float = 0.0
+    capsule_doubt_mm: float = 0.0
 
     def __post_init__(self) -> None:
         count = len(self.margin_mm)
@@ -147,14 +157,34 @@ def measure_margin(
         return MarginResult(points_mm=points, margin_mm=margins, area_mm2=tumor.vertex_areas_mm2)
     border = FreeBorder.of(zone, depth)
     inside = border.inside_liver
+    if not inside.any():
+        return MarginResult(
+            points_mm=points, margin_mm=margins, area_mm2=tumor.vertex_areas_mm2, depth_mm=depth.at(points)
+        )
+    constrained, excused = border.margins_mm(points, margins)
     return MarginResult(
         points_mm=points,
         margin_mm=margins,
         area_mm2=tumor.vertex_areas_mm2,
         depth_mm=depth.at(points),
-        constrained_mm=border.margins_mm(points, margins) if inside.any() else None,
-        zone_inside_liver=inside if inside.any() else None,
+        constrained_mm=constrained,
+        zone_inside_liver=inside,
+        excused_mm=excused,
+        capsule_doubt_mm=_capsule_doubt_mm(zone, depth, points, margins, constrained),
     )
+
+
+def _capsule_doubt_mm(
+    zone: Surface, depth: LiverDepth, points_mm: FloatArray, margin_mm: FloatArray, constrained_mm: FloatArray
+) -> float:
+    """How much the smallest constrained margin changes if the capsule is shifted as far as its voxels allow."""
+    lowest = points_mm[[constrained_mm.argmin()]]
+    shift_mm = float(depth.doubt_at(lowest)[0])
+    if depth.at(lowest)[0] >= DEEPEST_MM or shift_mm < LEAST_DOUBT_MM:
+        return 0.0
+    borders = (FreeBorder.of(zone, depth.shifted(side * shift_mm)) for side in (1, -1))
+    minima = [border.margins_mm(points_mm, margin_mm)[0].min() for border in borders if border.inside_liver.any()]
+    return float(np.abs(np.array(minima) - constrained_mm.min()).max(initial=0.0))
 
 
 def _require_one_frame(tumor: Surface, zone: Surface, liver: LabelMask | None) -> None:

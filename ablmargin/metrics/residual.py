@@ -19,14 +19,19 @@ from ablmargin.geometry import Array, BoolArray, FloatArray
 from ablmargin.metrics.depth import LiverDepth, is_inside_liver
 from ablmargin.metrics.distance import distances_mm
 from ablmargin.metrics.mesh import normals
+from ablmargin.metrics.nearest import surface_tree
 from ablmargin.metrics.surface import Surface
 
 CUT_MM = 0.2
 """A border that lies this far inside its own continuation was cut by the capsule."""
 DRAWN_MM = 0.05
 """What the surfaces' own error adds to half a voxel."""
+FLUSH_MM, ROUGH_MM = 0.5, 0.3
+"""Tumor farther than this out of the liver and of the zone, besides what the capsule is in doubt, sticks out."""
 ROUNDED_MM, ROUNDED_DEPTH_MM = 0.75, 2.5
 """The sharp edge where the capsule cuts a zone is drawn round by so much, down to so deep, with voxels of 1 mm."""
+LEAST_DEPTH_MM = 0.25
+"""Border that is cut by more than it may be rounded is liver's border only if its continuation lies deeper than this."""
 STEPS_MM = np.array([0.75, 1.5, 2.5, 3.5])
 COARSE_VOXEL_MM = 1.5
 """From this spacing on these lengths grow with it."""
@@ -74,26 +79,38 @@ class FreeBorder:
             depth=depth,
         )
 
-    def margins_mm(self, points_mm: FloatArray, margin_mm: FloatArray) -> FloatArray:
+    def margins_mm(self, points_mm: FloatArray, margin_mm: FloatArray) -> tuple[FloatArray, float]:
         """Margins of points, shape (n, 3), to this border only; never smaller than their plain margins, shape (n,).
 
         A point outside the zone keeps its plain negative margin, with one exception: where the zone was cut by the capsule
         and would have gone on beyond the point, sampling may shift the cut by half a voxel, so a point that lies outside
         by no more, right at the capsule, counts as ablated.
+
+        Returns
+        -------
+        tuple of ndarray, shape (n,), and float
+            The margins, and how far tumor that counts as ablated at the capsule may yet reach out of the zone, mm.
         """
         reach = distances_mm(self.vertices_mm, self.triangles, points_mm)
-        return np.where(self._ablated(points_mm, margin_mm), np.maximum(reach, margin_mm), margin_mm)
+        ablated, excused_mm = self._ablated(points_mm, margin_mm)
+        allowed = np.where(ablated, np.maximum(reach, margin_mm), margin_mm)
+        return allowed, excused_mm if allowed.min() >= 0 else 0.0
 
-    def _ablated(self, points_mm: FloatArray, margin_mm: FloatArray) -> BoolArray:
-        ablated = np.asarray(margin_mm >= 0)
-        if self.continuation is None:
-            return ablated
-        outside = np.flatnonzero(~ablated)
-        points = points_mm[outside]
-        feigned = margin_mm[outside] >= -self.depth.sampling_at(points) - DRAWN_MM
-        feigned &= self.depth.at(points) < self.depth.slack_at(points)
-        ablated[outside[feigned]] = self.continuation.moves_mm(points[feigned])[0] >= CUT_MM
-        return ablated
+    def _ablated(self, points_mm: FloatArray, margin_mm: FloatArray) -> tuple[BoolArray, float]:
+        ablated, sampling = np.asarray(margin_mm >= 0), self.depth.sampling_at(points_mm) + DRAWN_MM
+        flush = np.flatnonzero(
+            (np.abs(margin_mm) <= sampling) & (self.depth.at(points_mm) < self.depth.slack_at(points_mm))
+        )
+        if self.continuation is None or not len(flush):
+            return ablated, 0.0
+        flush = flush[self.continuation.moves_mm(points_mm[flush])[0] >= CUT_MM]
+        if not len(flush):
+            return ablated, 0.0
+        points, margins = points_mm[flush], margin_mm[flush]
+        depth, doubt = self.depth.at(points), self.depth.doubt_at(points)
+        ablated[flush[np.maximum(depth + FLUSH_MM, margins + ROUGH_MM) >= -doubt]] = True
+        outside = np.maximum(-margins, np.minimum(-depth, sampling[flush]))
+        return ablated, float((doubt + outside)[ablated[flush]].max(initial=0.0))
 
 
 def _sharpened(vertices_mm: FloatArray, continuation: Continuation, depth: LiverDepth) -> tuple[FloatArray, BoolArray]:
@@ -104,12 +121,13 @@ def _sharpened(vertices_mm: FloatArray, continuation: Continuation, depth: Liver
     coarseness = _coarseness(depth)
     near = np.flatnonzero(depth.at(vertices_mm) < ROUNDED_DEPTH_MM * coarseness)
     inside_by, outward = continuation.moves_mm(vertices_mm[near])
+    rounded = inside_by < ROUNDED_MM * coarseness
     within = np.ones(len(vertices_mm), dtype=bool)
     for step_mm in coarseness * STEPS_MM:  # beyond the capsule, there may be liver again
         moved = vertices_mm[near] + np.clip(inside_by, 0.0, step_mm)[:, None] * outward
-        within[near] &= depth.at(moved) > 0
+        within[near] &= depth.at(moved) > np.where(rounded, 0.0, LEAST_DEPTH_MM * coarseness)
     sharp = vertices_mm.copy()
-    sharp[near] = np.where((inside_by < ROUNDED_MM * coarseness)[:, None], moved, sharp[near])
+    sharp[near] = np.where(rounded[:, None], moved, sharp[near])
     return sharp, within
 
 
@@ -139,7 +157,7 @@ class Continuation:
         sharp = border & (depth.at(points) > ROUNDED_DEPTH_MM * _coarseness(depth))
         border = sharp if sharp.any() else border
         inner = np.flatnonzero(border)
-        to_rest = np.asarray(cKDTree(points[~border]).query(points[inner])[0])
+        to_rest = np.asarray(surface_tree(points[~border]).query(points[inner])[0])
         rim = _thinned(inner[to_rest <= max(RIM_MM, to_rest.min())], MAX_RIM_PLACES)
         known = _thinned(inner, MAX_PATCH_TRIANGLES)
         patches = list(cKDTree(points[known]).query_ball_point(points[rim], PATCH_MM))

@@ -18,7 +18,7 @@ from ablmargin.geometry import Array, BoolArray, FloatArray, Geometry, PointTran
 from ablmargin.metrics.distance import distances_mm, signed_distances_mm, voxelize
 from ablmargin.metrics.edt import averaged_signed_edt_mm
 from ablmargin.metrics.isosurface import zero_level
-from ablmargin.metrics.levelset import PAD_VOXELS, fit_level_set
+from ablmargin.metrics.levelcandidates import PAD_VOXELS, fit_level_set
 from ablmargin.metrics.mesh import Mesh, areas_mm2, enclosed_mm3, joined, voxel_mesh
 from ablmargin.volume import LabelMask
 
@@ -29,6 +29,8 @@ MAX_OFFSET_VOXELS = 0.15
 MAX_STRAY_MM, MAX_STRAY_VOXELS, MAX_EXCURSION_VOXELS = 0.75, 0.5, 0.6
 """How far a plausible surface may leave a voxel center on its wrong side, and how far it may itself go from the border
 between the voxels: so many mm or, if that is more, so many of the largest spacing."""
+MAX_STRAY_SDS = 4.0
+"""The same in standard deviations of the outlines, where these don't agree from slice to slice."""
 
 Method = Literal["spline", "fast"]
 Shares = NDArray[np.float32]
@@ -103,7 +105,7 @@ class Surface:
 def surface_of(mask: LabelMask, *, method: Method = "spline") -> Surface:
     """Surface of a mask, closed also where the mask ends at the edge of its image.
 
-    ``"spline"`` fits a smooth level set to each connected part (see :mod:`ablmargin.metrics.levelset`) and is accurate to
+    ``"spline"`` fits a smooth level set to each connected part (see :mod:`ablmargin.metrics.levelfit`) and is accurate to
     a fraction of a voxel on smooth shapes and on unions of a few of them, as overlapping ablations are. Other sharp
     creases are rounded, which reads up to a few tenths of a millimeter too large. ``"fast"`` runs marching cubes on the
     voxel distances; it keeps creases but follows the staircase of thick slices. It also stands in wherever the spline
@@ -204,7 +206,7 @@ def _spline_mesh(solid: _Solid, spacing_mm: Triple) -> Mesh | None:
     distance, smoothness = averaged_signed_edt_mm(voxels, spacing_mm), _smoothness(max(spacing_mm))
     for level_set in fit_level_set(voxels, distance, spacing_mm, smoothness=smoothness, shares=solid.shares):
         mesh = zero_level(level_set)
-        if mesh is not None and _is_plausible(mesh, voxels, distance, spacing_mm):
+        if mesh is not None and _is_plausible(mesh, voxels, distance, spacing_mm, level_set.unevenness_mm):
             return mesh
     return None
 
@@ -214,24 +216,28 @@ def _smoothness(coarsest_mm: float) -> float:
     return 100.0 if coarsest_mm <= 1.25 else 300.0 if coarsest_mm <= 3.5 else 1000.0
 
 
-def _is_plausible(mesh: Mesh, voxels: BoolArray, distance_mm: FloatArray, spacing_mm: Triple) -> bool:
+def _is_plausible(
+    mesh: Mesh, voxels: BoolArray, distance_mm: FloatArray, spacing_mm: Triple, unevenness_mm: float
+) -> bool:
     """Whether a mesh, mm along the array's axes, stays with the voxels and their distances to the border.
 
     The volume agrees, and every voxel center that isn't next to the border keeps its side. No other center lies far on
     its wrong side, as in a spike that is cut off; no vertex lies far from the border, as at a spike that is drawn out.
+    Where outlines are uneven from slice to slice, so much is allowed everywhere.
     """
     coarsest = max(spacing_mm)
     expected = np.count_nonzero(voxels) * float(np.prod(spacing_mm))
     offset = abs(abs(enclosed_mm3(*mesh)) - expected) / float(areas_mm2(*mesh).sum())
     excursion = np.abs(ndimage.map_coordinates(distance_mm, (mesh[0] / np.array(spacing_mm)).T, order=1)).max()
-    if offset > MAX_OFFSET_VOXELS * coarsest or excursion > max(MAX_STRAY_MM, MAX_EXCURSION_VOXELS * coarsest):
+    allowed = max(MAX_STRAY_MM, MAX_STRAY_SDS * unevenness_mm)
+    if offset > MAX_OFFSET_VOXELS * coarsest or excursion > max(allowed, MAX_EXCURSION_VOXELS * coarsest):
         return False
     stray = _strays(mesh, voxels, spacing_mm)
     deep = np.asarray(ndimage.binary_erosion(voxels)) | ~np.asarray(ndimage.binary_dilation(voxels))
-    if (stray & deep).any():
+    if (stray & deep & (np.abs(distance_mm) > MAX_STRAY_SDS * unevenness_mm)).any():
         return False
     farthest = distances_mm(*mesh, np.argwhere(stray) * np.array(spacing_mm)).max(initial=0.0)
-    return bool(farthest <= max(MAX_STRAY_MM, MAX_STRAY_VOXELS * coarsest))
+    return bool(farthest <= max(allowed, MAX_STRAY_VOXELS * coarsest))
 
 
 def _strays(mesh: Mesh, voxels: BoolArray, spacing_mm: Triple) -> BoolArray:

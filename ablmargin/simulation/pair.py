@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,8 @@ class LesionTruth:
         The minimum with the capsule's part of the zone's surface left out; None if nothing else is left.
     residual_tumor_ml : float
         Tumor that wasn't ablated, as it lies in the post frame.
+    margins_mm : callable
+        The signed distance (n,) of post points (n, 3) to the surface of the ablated tissue, positive inside.
     """
 
     lesion_id: str
@@ -41,6 +44,7 @@ class LesionTruth:
     tumor_surface_post_mm: FloatArray
     mam_constrained_mm: float | None
     residual_tumor_ml: float
+    margins_mm: Callable[[FloatArray], FloatArray]
 
     def record(self) -> dict[str, Any]:
         """The figures, ready for JSON, without the surfaces."""

@@ -84,6 +84,7 @@ def simulate_from_ct(
     nominal_mam_mm: float = 3.0,
     tumor_radius_mm: float = 9.0,
     post_slice_mm: float | None = None,
+    mask_error_mm: float = 0.0,
     progress: Progress = silent,
 ) -> SimulatedPair:
     """Make a pre- and a post-ablation CT with exact truth from one real CT of a liver.
@@ -99,6 +100,8 @@ def simulate_from_ct(
     tumor_radius_mm : float
     post_slice_mm : float, optional
         Slice spacing after ablation; by default that of the source.
+    mask_error_mm : float
+        Standard deviation of a smooth random error of the masks' borders; the truth is unaffected.
 
     Raises
     ------
@@ -142,7 +145,7 @@ def simulate_from_ct(
         tumors=[tumor],
         zones=[zone],
         grids=grids,
-        error_mm=0.0,
+        error_mm=mask_error_mm,
         rng=stream(8),
     )
     landmarks = spread_landmarks(stream(9), source.liver, box)

@@ -41,6 +41,7 @@ def lesion_truth(lesion_id: str, tumor: StarShape, zone: ZoneSurface, motion: Mo
         tumor_surface_post_mm=post,
         mam_constrained_mm=_constrained_minimum(tumor, zone, pre, motion),
         residual_tumor_ml=_residual_ml(tumor, zone, post, motion),
+        margins_mm=zone.signed_distances_mm,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -9,12 +10,15 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ablmargin.geometry import FloatArray, Geometry, Triple, triple, triples
-from ablmargin.validation.shapes import Ball, Ellipsoid, FusedBalls, Lumpy, Shape, Star
+from ablmargin.validation.shapes import Ball, Ellipsoid, Lumpy, Shape, Star
 from ablmargin.validation.truth import Truth, truth_of
+from ablmargin.validation.unions import FusedBalls, Union
 from ablmargin.volume import LabelMask, Structure
 
-Kind = Literal["sphere", "ellipsoid", "lumpy", "fused"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+Kind = Literal["sphere", "ellipsoid", "lumpy", "fused", "fused ellipsoids", "three balls"]
+ALL_KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[Kind, ...] = ("sphere", "ellipsoid", "lumpy", "fused")
+"""Those that an installation is checked on."""
 SMOOTH_KINDS: tuple[Kind, ...] = ("sphere", "ellipsoid", "lumpy")
 IN_PLANE_MM = 0.7
 TUMOR_RADIUS_MM, WIDER_MM, OFF_CENTER_MM = (5.0, 14.0), (1.0, 9.0), (0.0, 6.0)
@@ -52,8 +56,9 @@ def random_pair(kind: Kind, rng: np.random.Generator, slice_spacing_mm: float, *
 
     Parameters
     ----------
-    kind : {"sphere", "ellipsoid", "lumpy", "fused"}
-        Of both shapes; "fused" is a ball in the union of two balls, wholly or not.
+    kind : {"sphere", "ellipsoid", "lumpy", "fused", "fused ellipsoids", "three balls"}
+        Of both shapes; "fused" is a ball in the union of two balls, wholly or not, "fused ellipsoids" an ellipsoid in
+        the union of two, "three balls" a ball in the union of three.
     rng : numpy.random.Generator
     slice_spacing_mm : float
         In plane it is 0.7 mm.
@@ -65,7 +70,7 @@ def random_pair(kind: Kind, rng: np.random.Generator, slice_spacing_mm: float, *
     ShapePair
         The same numbers drawn give the same shapes whatever the grid.
     """
-    tumor, zone = _fused(rng) if kind == "fused" else _smooth(kind, rng)
+    tumor, zone = _DRAWN[kind](rng) if kind in _DRAWN else _smooth(kind, rng)
     grid = _grid_around(tumor, zone, rng, slice_spacing_mm, oblique=oblique)
     return ShapePair(kind=kind, tumor=tumor, zone=zone, grid=grid, truth=truth_of(tumor, zone))
 
@@ -104,6 +109,36 @@ def _fused(rng: np.random.Generator) -> tuple[Star, FusedBalls]:
         second=Ball(center_mm=triple(start + axis * apart), radius_mm=second),
     )
     return Ball(center_mm=triple(center), radius_mm=radius), zone
+
+
+def _fused_ellipsoids(rng: np.random.Generator) -> tuple[Star, Union]:
+    """An ellipsoid near the crease of two others, each about as wide as it or wider."""
+    radius, center = rng.uniform(*TUMOR_RADIUS_MM), rng.uniform(-WORLD_MM, WORLD_MM, 3)
+    first = radius + rng.uniform(*WIDER_MM)
+    second = first * rng.uniform(0.8, 1.2)
+    axis, apart = _direction(rng), rng.uniform(0.5, 1.2) * min(first, second)
+    start = center + _direction(rng) * rng.uniform(*OFF_CENTER_MM) / 2 - axis * apart / 2
+    zone = (_star("ellipsoid", rng, start, first), _star("ellipsoid", rng, start + axis * apart, second))
+    return _star("ellipsoid", rng, center, radius), Union(parts=zone)
+
+
+def _three_balls(rng: np.random.Generator) -> tuple[Star, Union]:
+    """A ball in three balls that overlap around it, each at least about as wide as it."""
+    radius, center = rng.uniform(*TUMOR_RADIUS_MM), rng.uniform(-WORLD_MM, WORLD_MM, 3)
+    wider, axes = radius + rng.uniform(*WIDER_MM), np.array(_axes(rng))
+    angles = rng.uniform(0, 2 * np.pi) + np.array([0, 2, 4]) * np.pi / 3 + rng.uniform(-0.3, 0.3, 3)
+    toward = np.cos(angles)[:, None] * axes[0] + np.sin(angles)[:, None] * axes[1]
+    centers = center + wider * rng.uniform(0.3, 0.6, 3)[:, None] * toward
+    radii = wider * rng.uniform(0.85, 1.15, 3)
+    balls = [Ball(center_mm=triple(at), radius_mm=float(size)) for at, size in zip(centers, radii, strict=True)]
+    return Ball(center_mm=triple(center), radius_mm=radius), Union(parts=tuple(balls))
+
+
+_DRAWN: dict[Kind, Callable[[np.random.Generator], tuple[Star, Shape]]] = {
+    "fused": _fused,
+    "fused ellipsoids": _fused_ellipsoids,
+    "three balls": _three_balls,
+}
 
 
 def _grid_around(

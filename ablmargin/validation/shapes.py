@@ -30,7 +30,7 @@ class Shape(ABC):
     @property
     @abstractmethod
     def middle_mm(self) -> FloatArray:
-        """A point inside from which ``reach_mm`` counts, shape (3,)."""
+        """A point from which ``reach_mm`` counts, shape (3,)."""
 
     @property
     @abstractmethod
@@ -114,18 +114,44 @@ class Star(Shape):
 
     def signed_distance_mm(self, points_mm: FloatArray) -> FloatArray:
         """Distance to the nearest of many surface points, then one Newton step along the surface; good to 0.005 mm."""
-        tree, points, tangents = _dense(self)
-        nearest, number = tree.query(points_mm)
-        start, first, second = points[number] - self.middle_mm, tangents[0][number], tangents[1][number]
+        nearest, feet = whole_sheet(self).feet(points_mm)
+        distance: FloatArray = np.minimum(nearest, np.linalg.norm(points_mm - feet, axis=1))
+        return np.asarray(np.where(self.contains(points_mm), distance, -distance))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sheet:
+    """Many points on a star's surface, or on a part of it, with two tangents each, as long as the points are apart."""
+
+    star: Star
+    tree: cKDTree
+    points_mm: FloatArray
+    tangents: tuple[FloatArray, FloatArray]
+
+    @classmethod
+    def of(cls, star: Star, points_mm: FloatArray) -> Sheet:
+        """Of ``points_mm``, shape (n, 3): some of ``NEAREST_POINTS`` points spread over the star's whole surface."""
+        normals = star.normals(points_mm)
+        across = np.eye(3)[np.abs(normals).argmin(axis=1)]
+        first = np.cross(normals, across)
+        first *= star.reach_mm * np.sqrt(4 * np.pi / NEAREST_POINTS) / np.linalg.norm(first, axis=1, keepdims=True)
+        return cls(star=star, tree=cKDTree(points_mm), points_mm=points_mm, tangents=(first, np.cross(normals, first)))
+
+    def feet(self, points_mm: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Distance of each point, shape (n, 3), to the nearest of the sheet, and where beside it the surface is nearest."""
+        nearest, number = map(np.asarray, self.tree.query(points_mm))
+        middle = self.star.middle_mm
+        start, first, second = self.points_mm[number] - middle, self.tangents[0][number], self.tangents[1][number]
+
+        def foot(a: FloatArray | float, b: FloatArray | float) -> FloatArray:
+            """The surface beside the nearest point, in steps along two tangents."""
+            beside = start + np.multiply(first.T, a).T + np.multiply(second.T, b).T
+            return self.star.surface_along(beside / np.linalg.norm(beside, axis=1, keepdims=True))
 
         def square(a: FloatArray | float, b: FloatArray | float) -> FloatArray:
-            """Squared distance to the surface beside the nearest point, in steps along two tangents."""
-            beside = start + np.multiply(first.T, a).T + np.multiply(second.T, b).T
-            foot = self.surface_along(beside / np.linalg.norm(beside, axis=1, keepdims=True))
-            return np.asarray(((points_mm - foot) ** 2).sum(axis=1))
+            return np.asarray(((points_mm - foot(a, b)) ** 2).sum(axis=1))
 
-        distance = np.minimum(nearest, np.sqrt(square(*_lowest_place(square, np.square(nearest)))))
-        return np.where(self.contains(points_mm), distance, -distance)
+        return nearest, foot(*_lowest_place(square, np.square(nearest)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,81 +215,10 @@ class Lumpy(Star):
         return np.asarray(self.base.radii_along(directions) * (1 + lumps))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FusedBalls(Shape):
-    """The union of two balls that overlap: two ablations, with a sharp crease where they meet.
-
-    Raises
-    ------
-    ValueError
-        If the surfaces of the balls don't cut each other.
-    """
-
-    first: Ball
-    second: Ball
-
-    def __post_init__(self) -> None:
-        apart = float(np.linalg.norm(self.second.middle_mm - self.first.middle_mm))
-        if not abs(self.first.radius_mm - self.second.radius_mm) < apart < self.first.radius_mm + self.second.radius_mm:
-            raise ValueError("fused balls must cut each other")
-
-    @property
-    def middle_mm(self) -> FloatArray:
-        return self._crease()[0]
-
-    @property
-    def reach_mm(self) -> float:
-        balls = (self.first, self.second)
-        return max(float(np.linalg.norm(ball.middle_mm - self.middle_mm)) + ball.radius_mm for ball in balls)
-
-    def level_mm(self, points_mm: FloatArray) -> FloatArray:
-        return np.maximum(self.first.level_mm(points_mm), self.second.level_mm(points_mm))
-
-    def signed_distance_mm(self, points_mm: FloatArray) -> FloatArray:
-        """To the exposed part of either sphere, where the nearest point lies on it, or to the circle of the crease."""
-        distance = self._distance_to_crease_mm(points_mm)
-        for ball, other in ((self.first, self.second), (self.second, self.first)):
-            offset = points_mm - ball.middle_mm
-            away = np.linalg.norm(offset, axis=1)
-            foot = ball.middle_mm + ball.radius_mm * offset / np.maximum(away, 1e-9)[:, None]
-            exposed = other.level_mm(foot) <= 0
-            distance = np.where(exposed, np.minimum(distance, np.abs(away - ball.radius_mm)), distance)
-        return np.where(self.contains(points_mm), distance, -distance)
-
-    def surface_points(self, count: int = SURFACE_POINTS) -> tuple[FloatArray, FloatArray]:
-        points, areas = [], []
-        for ball, other in ((self.first, self.second), (self.second, self.first)):
-            places, shares = ball.surface_points(count // 2)
-            exposed = other.level_mm(places) <= 0
-            points.append(places[exposed])
-            areas.append(shares[exposed])
-        return np.concatenate(points), np.concatenate(areas)
-
-    def _crease(self) -> tuple[FloatArray, FloatArray, float]:
-        """Center, unit normal and radius of the circle in which the spheres cut each other."""
-        between = self.second.middle_mm - self.first.middle_mm
-        apart = float(np.linalg.norm(between))
-        along = (apart**2 + self.first.radius_mm**2 - self.second.radius_mm**2) / (2 * apart)
-        normal = between / apart
-        return self.first.middle_mm + along * normal, normal, float(np.sqrt(self.first.radius_mm**2 - along**2))
-
-    def _distance_to_crease_mm(self, points_mm: FloatArray) -> FloatArray:
-        center, normal, radius = self._crease()
-        offset = points_mm - center
-        height = offset @ normal
-        away = np.linalg.norm(offset - height[:, None] * normal, axis=1)
-        return np.asarray(np.hypot(height, away - radius))
-
-
-@lru_cache(maxsize=4)
-def _dense(shape: Star) -> tuple[cKDTree, FloatArray, tuple[FloatArray, FloatArray]]:
-    """Points on a shape's surface, a tree to find the nearest, and two tangents each, as long as the points are apart."""
-    points = shape.surface_along(sphere_directions(NEAREST_POINTS))
-    normals = shape.normals(points)
-    across = np.eye(3)[np.abs(normals).argmin(axis=1)]
-    first = np.cross(normals, across)
-    first *= shape.reach_mm * np.sqrt(4 * np.pi / NEAREST_POINTS) / np.linalg.norm(first, axis=1, keepdims=True)
-    return cKDTree(points), points, (first, np.cross(normals, first))
+@lru_cache(maxsize=8)
+def whole_sheet(star: Star) -> Sheet:
+    """The sheet of a star's whole surface."""
+    return Sheet.of(star, star.surface_along(sphere_directions(NEAREST_POINTS)))
 
 
 def _lowest_place(

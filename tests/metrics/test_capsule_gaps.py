@@ -38,10 +38,11 @@ def test_a_gap_that_follows_the_zone_is_liver(scene, mask_of):
     assert mended.volume_ml - liver.volume_ml > 1.0
     whole = mask_of(lambda points: points[..., 2] + 14, grid, Structure.LIVER)
     assert not (mended.voxels & ~whole.voxels).any(), "nothing beyond the capsule is added"
-    excused = measure_margin(tumor, zone, liver=liver).constrained_minimum_mm
-    assert measure_margin(tumor, zone, liver=mended).constrained_minimum_mm == pytest.approx(1.0, abs=0.3)
-    assert measure_margin(tumor, zone, liver=whole).constrained_minimum_mm == pytest.approx(1.0, abs=0.3)
-    assert excused > 1.4, "the gap passes for the capsule where it is not mended"
+    excused, right, true = (
+        measure_margin(tumor, zone, liver=mask).constrained_minimum_mm for mask in (liver, mended, whole)
+    )
+    assert (right, true) == pytest.approx((1.0, 1.0), abs=0.3)
+    assert excused > max(right, true) + 0.15, "the gap passes for the capsule where it is not mended"
 
 
 @pytest.mark.parametrize("radius_mm", [30.0, 80.0, None])

@@ -5,7 +5,8 @@ import pytest
 from orientations import grid_around
 from scipy.optimize import brentq
 
-from ablmargin.validation.shapes import Ball, Ellipsoid, FusedBalls, Lumpy
+from ablmargin.validation.shapes import Ball, Ellipsoid, Lumpy
+from ablmargin.validation.unions import FusedBalls
 from ablmargin.volume import Structure
 
 CENTER = (12.0, -30.0, 55.0)

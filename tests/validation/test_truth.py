@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ablmargin.validation.shapes import Ball, Ellipsoid, FusedBalls
+from ablmargin.validation.shapes import Ball, Ellipsoid
 from ablmargin.validation.truth import truth_of
+from ablmargin.validation.unions import FusedBalls
 
 STRAIGHT = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 

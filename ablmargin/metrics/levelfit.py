@@ -1,0 +1,192 @@
+"""Fitting level sets to a mask's border: penalized cubic B-splines on a coarse grid of cells.
+
+The data are the voxel edges that cross the mask's border. Each says "zero is here": at its middle, with the variance of a
+uniform distribution over the edge, seen along the border's normal; in a soft mask where the shares of its two voxels
+pass one half, and more exactly. The penalty is the integral of the squared third derivatives, which costs nothing for
+quadrics: a sphere or an ellipsoid is reproduced without shrinking. Faint anchors, the voxel distances of
+:mod:`ablmargin.metrics.edt`, give the field its scale. Where the result leaves a voxel next to the border on the wrong
+side, that voxel pulls harder in a second and third round.
+
+Outlines that were drawn slice by slice don't agree from slice to slice. How far they are off is measured on the first fit,
+and each then counts with that much more variance: otherwise the field would bend to pass through them all.
+
+Everything is in millimeters along the array's own axes, so the shape doesn't depend on how the grid lies in space.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+from scipy.spatial import cKDTree
+from scipy.special import ndtri
+
+from ablmargin.geometry import BoolArray, FloatArray
+from ablmargin.metrics.bspline import first_places, live_places, live_values, roughness_matrix
+from ablmargin.metrics.crossings import MAX_CROSSINGS, Crossings, anchors, border_crossings
+from ablmargin.metrics.levelset import LevelSet
+
+MAX_COEFFICIENTS = 900
+MIN_CELL_MM = 1.6
+ROUNDS = 2
+STRAY_FACTOR = 10.0
+"""How much more a voxel edge counts in the next round if the level set has missed it."""
+LEAST_UNEVENNESS_MM, MOST_UNEVENNESS_MM = 0.1, 0.6
+"""Outlines that lie less off than the first are even; what lies more off than the last is shape, not a reader's hand."""
+OUTLIER_SDS = 3.0
+"""A voxel that is missed by no more standard deviations of the outlines doesn't pull harder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Problem:
+    """What doesn't depend on the parts: the cells, the data, and the penalty times the smoothness."""
+
+    low_mm: FloatArray
+    cell_mm: float
+    sizes: tuple[int, int, int]
+    edges: Crossings
+    anchors: tuple[FloatArray, FloatArray, FloatArray]
+    penalty: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        voxels: BoolArray,
+        distance: FloatArray,
+        spacing: FloatArray,
+        *,
+        smoothness: float,
+        shares: NDArray[np.float32] | None,
+    ) -> Problem:
+        low, cell, sizes = _cells(voxels, spacing)
+        high = low + (np.array(sizes) - 3) * cell
+        return cls(
+            low_mm=low,
+            cell_mm=cell,
+            sizes=sizes,
+            edges=border_crossings(voxels, distance, spacing, shares).some(MAX_CROSSINGS),
+            anchors=anchors(distance, spacing, low, high),
+            penalty=smoothness * roughness_matrix(sizes, cell),
+        )
+
+    def if_uneven(self, level_set: LevelSet) -> Problem:
+        """The problem with less trust in each outline, as far as they lie from a level set beyond what voxels explain.
+
+        The median tells whether: what is off in few places, as at a crease or a spike, doesn't count. How far is then told
+        by what nine of ten keep within.
+        """
+        edges = self.edges
+        points, own_mm = edges.crossing[edges.in_plane], float(np.median(edges.sd_mm[edges.in_plane]))
+        values, slopes = level_set.values_at(points)[:, 0], level_set.slopes_at(points)[:, 0]
+        off = np.abs(values) / np.maximum(np.linalg.norm(slopes, axis=1), 1e-6)
+        if _excess_sd(off, own_mm, 0.5) < LEAST_UNEVENNESS_MM:
+            return self
+        unevenness = min(_excess_sd(off, own_mm, 0.9), MOST_UNEVENNESS_MM)
+        return replace(self, edges=edges.less_certain(unevenness))
+
+    def equations(self, points: FloatArray, values: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Weighted least squares of point values: matrix and right-hand side, summed cell by cell."""
+        scaled = (points - self.low_mm) / self.cell_mm
+        first = first_places(scaled, self.sizes)
+        order = np.argsort(first, kind="stable")
+        first, basis = first[order], live_values(scaled[order], self.sizes)
+        weighted, live = basis * weights[order, None], live_places(self.sizes)
+        right = np.einsum("nc,n->nc", weighted, values[order])
+        starts = np.flatnonzero(np.diff(first, prepend=-1))
+        matrix, side = np.zeros(self.penalty.shape), np.zeros(len(self.penalty))
+        for start, stop in zip(starts, np.append(starts[1:], len(first)), strict=True):
+            places = first[start] + live
+            matrix[places[:, None], places] += weighted[start:stop].T @ basis[start:stop]
+            side[places] += right[start:stop].sum(axis=0)
+        return matrix, side
+
+
+class Fit:
+    """Parts fitted each to its own edges, refined in rounds."""
+
+    def __init__(self, problem: Problem, owners: Sequence[BoolArray]) -> None:
+        """Solve once. ``owners`` tell for each part which edges are its own, shape (edges,)."""
+        self.problem, self.owners = problem, owners
+        edges, anchors = problem.edges, self._anchor_owners()
+        self._systems = []
+        for own, near in zip(owners, anchors, strict=True):
+            points, values, weights = (data[near] for data in problem.anchors)
+            matrix, side = problem.equations(points, values, weights)
+            matrix += problem.penalty
+            matrix[np.diag_indices_from(matrix)] += 1e-9 * np.trace(matrix) / len(matrix)
+            matrix += problem.equations(edges.crossing[own], np.zeros(np.count_nonzero(own)), edges.weights[own])[0]
+            self._systems.append((matrix, side))
+        self.level_set = self._solved()
+
+    @property
+    def roughness(self) -> float:
+        """The penalty of all parts together."""
+        flat = self.level_set.coefficients.reshape(len(self.owners), -1)
+        return float(np.einsum("pi,ij,pj->", flat, self.problem.penalty, flat, optimize=True))
+
+    def refined(self) -> LevelSet:
+        """The level set after all rounds, in which missed edges pull harder."""
+        edges, allowed = self.problem.edges, OUTLIER_SDS * self.problem.edges.uneven_mm
+        states = [(edges.crossing.copy(), np.where(own, edges.weights, 0.0)) for own in self.owners]
+        for _ in range(ROUNDS):
+            inner, outer = self.level_set.values_at(edges.inner), self.level_set.values_at(edges.outer)
+            for number, own in enumerate(self.owners):
+                missed_in = own & (inner.max(axis=1) < -allowed)
+                missed_out = outer[:, number] > allowed
+                self._pull(number, states[number], missed_in, edges.inner)
+                self._pull(number, states[number], missed_out, edges.outer)
+            self.level_set = self._solved()
+        return self.level_set
+
+    def _pull(self, number: int, state: tuple[FloatArray, FloatArray], missed: BoolArray, ends: FloatArray) -> None:
+        """Move missed edges' zeros to one end, and let them count more."""
+        if not missed.any():
+            return
+        (points, weights), (matrix, _) = state, self._systems[number]
+        matrix -= self._normal(points[missed], weights[missed])
+        points[missed] = ends[missed]
+        weights[missed] = STRAY_FACTOR * np.maximum(weights[missed], self.problem.edges.weights[missed])
+        matrix += self._normal(points[missed], weights[missed])
+
+    def _normal(self, points: FloatArray, weights: FloatArray) -> FloatArray:
+        return self.problem.equations(points, np.zeros(len(points)), weights)[0]
+
+    def _anchor_owners(self) -> list[BoolArray]:
+        """To which part each anchor belongs: that of the nearest edge."""
+        points = self.problem.anchors[0]
+        if len(self.owners) == 1:
+            return [np.ones(len(points), dtype=bool)]
+        part = np.argmax(self.owners, axis=0)
+        nearest = part[cKDTree(self.problem.edges.crossing).query(points)[1]]
+        return [nearest == number for number in range(len(self.owners))]
+
+    def _solved(self) -> LevelSet:
+        solutions = [linalg.solve(matrix, side, assume_a="pos", check_finite=False) for matrix, side in self._systems]
+        return LevelSet(
+            coefficients=np.stack(solutions).reshape(-1, *self.problem.sizes),
+            low_mm=self.problem.low_mm,
+            cell_mm=self.problem.cell_mm,
+            unevenness_mm=self.problem.edges.uneven_mm,
+        )
+
+
+def _excess_sd(off_mm: FloatArray, own_mm: float, share: float) -> float:
+    """Standard deviation by which a share of distances exceeds a uniform distribution with a standard deviation of its own."""
+    excess = float(np.quantile(off_mm, share)) ** 2 - 3 * (share * own_mm) ** 2
+    return math.sqrt(max(excess, 0.0)) / float(ndtri((1 + share) / 2))
+
+
+def _cells(voxels: BoolArray, spacing: FloatArray) -> tuple[FloatArray, float, tuple[int, int, int]]:
+    """The box around the mask, its cells as fine as the number of coefficients allows, centered on the mask."""
+    extents = [np.flatnonzero(voxels.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+    low = (np.array([used[0] for used in extents]) - 1.5) * spacing
+    high = (np.array([used[-1] for used in extents]) + 1.5) * spacing
+    cell = MIN_CELL_MM
+    while np.prod(sizes := np.ceil((high - low) / cell).astype(int) + 3) > MAX_COEFFICIENTS:
+        cell *= 1.03
+    start = (low + high - (sizes - 3) * cell) / 2
+    return start, float(cell), (int(sizes[0]), int(sizes[1]), int(sizes[2]))
