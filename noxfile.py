@@ -39,7 +39,7 @@ def check(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Accuracy against exact truth; minutes. See benchmarks/README.md."""
+    """Accuracy against exact truth, and how often the bounds hold; half an hour. See benchmarks/README.md."""
     session.install("-e", ".[test]")
-    for script in ("accuracy", "phantoms"):
-        session.run("python", f"benchmarks/{script}.py", *session.posargs)
+    for script, *options in (("accuracy",), ("calibration",), ("capsule", "--slices", "1"), ("phantoms",)):
+        session.run("python", f"benchmarks/{script}.py", *options)

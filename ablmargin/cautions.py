@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from math import inf
 
 from ablmargin.case import Lesion
 from ablmargin.clinical.criteria import COARSE_SLICES_MM
 from ablmargin.errors import Caution
-from ablmargin.geometry import FloatArray, PointTransform
 from ablmargin.metrics.distance import signed_distances_mm
-from ablmargin.metrics.shapes import extent_of, left_out_mm, part_volumes_ml, taken_in_mm, without_cavities
+from ablmargin.metrics.evidence import disagrees_with_raw, is_contradicted
+from ablmargin.metrics.shapes import extent_of, part_volumes_ml, without_cavities
 from ablmargin.metrics.surface import Surface
 from ablmargin.result import LesionResult
 from ablmargin.volume import LabelMask, Structure
 
 NOTABLE_CHANGE_MM = 0.05
 """A minimum margin that filled cavities would change by less is the same when told to a tenth of a millimeter."""
-
-NOTABLE_STRAY_MM = 0.2
-"""How far a voxel's center must contradict a minimum margin to be worth a word. Surfaces of smooth shapes don't."""
-
-RAW_BIAS_MM, RAW_BIAS_SHARE, RAW_EXCESS_SHARE = 0.3, 0.75, 0.25
-"""Minima from voxel to voxel lie up to so many mm and so much of the coarsest spacing below the true ones, or above. In 160
-simulated pairs none did at slices of 1 to 5 mm."""
 
 SHOWN_PARTS = 3
 
@@ -59,8 +51,6 @@ def finding_cautions(
     results: Sequence[LesionResult],
     ablated: LabelMask,
     zone: Surface,
-    *,
-    post_from_pre: PointTransform | None = None,
 ) -> tuple[Caution, ...]:
     """A word on what makes a measured margin doubtful.
 
@@ -72,21 +62,18 @@ def finding_cautions(
         All ablation zones together.
     zone : Surface
         Theirs.
-    post_from_pre : PointTransform, optional
-        Absent if tumors and zones share one frame.
 
     Returns
     -------
     tuple of Caution
         VOXELS_CLOSER, RAW_DISAGREES, ZONE_HAS_CAVITY and ZONE_NOT_AT_TUMOR, as far as they apply.
     """
-    untreated = taken_in_mm(ablated, zone)
     pairs = zip(lesions, results, strict=True)
     doubts = [
         doubt
         for lesion, result in pairs
         for doubt in (
-            _contradicted(lesion, result, untreated, zone, post_from_pre),
+            _contradicted(result),
             _disagreeing(result, max(lesion.tumor.coarsest_spacing_mm, ablated.coarsest_spacing_mm)),
         )
     ]
@@ -96,22 +83,13 @@ def finding_cautions(
 def _disagreeing(result: LesionResult, coarsest_mm: float) -> Caution | None:
     """A word on a minimum margin that lies farther from the one from voxel to voxel than sampling explains."""
     raw_mm, minimum_mm = result.raw_minimum_mm, result.margin.minimum_mm
-    if raw_mm is None or -_above(coarsest_mm) <= minimum_mm - raw_mm <= _below(coarsest_mm):
+    if raw_mm is None or not disagrees_with_raw(minimum_mm, raw_mm, coarsest_mm):
         return None
     message = (
         f"tumor {result.lesion_id}: the minimum margin of the smooth surfaces, {minimum_mm:.1f} mm, and that from voxel to "
         f"voxel, {raw_mm:.1f} mm, lie farther apart than slices of {coarsest_mm:.1f} mm explain: look at the outlines there"
     )
     return Caution(code="RAW_DISAGREES", message=message)
-
-
-def _below(coarsest_mm: float) -> float:
-    """How far the minimum from voxel to voxel may lie below the true one."""
-    return RAW_BIAS_MM + RAW_BIAS_SHARE * coarsest_mm
-
-
-def _above(coarsest_mm: float) -> float:
-    return RAW_BIAS_MM + RAW_EXCESS_SHARE * coarsest_mm
 
 
 def _cavities(results: Iterable[LesionResult], zone: Surface) -> tuple[Caution, ...]:
@@ -141,23 +119,13 @@ def _untouched(results: Iterable[LesionResult]) -> tuple[Caution, ...]:
     )
 
 
-def _contradicted(
-    lesion: Lesion, result: LesionResult, untreated_mm: FloatArray, zone: Surface, transform: PointTransform | None
-) -> Caution | None:
-    """A word on a minimum margin that voxels contradict.
-
-    A surface smoother than its mask may leave out a thin part of the tumor, or bridge a notch in the zone. The center
-    of a tumor's voxel lies in the tumor, and that of a voxel that wasn't ablated outside of the zone, so neither can be
-    nearer to the other structure's surface than the minimum margin.
-    """
-    points = left_out_mm(lesion.tumor, result.tumor_pre)
-    thin_mm = signed_distances_mm(zone, points if transform is None else transform.map_points(points))
-    notch_mm = -signed_distances_mm(result.tumor_post, untreated_mm)
-    closest_mm, minimum_mm = min(thin_mm.min(initial=inf), notch_mm.min(initial=inf)), result.margin.minimum_mm
-    if closest_mm > minimum_mm - NOTABLE_STRAY_MM:
+def _contradicted(result: LesionResult) -> Caution | None:
+    """A word on a minimum margin that voxels contradict."""
+    closest_mm, minimum_mm = result.closest_voxel_mm, result.margin.minimum_mm
+    if closest_mm is None or not is_contradicted(minimum_mm, closest_mm):
         return None
     message = (
-        f"tumor {lesion.lesion_id}: single voxels leave a margin of {closest_mm:.1f} mm at most, where the smooth surfaces "
+        f"tumor {result.lesion_id}: single voxels leave a margin of {closest_mm:.1f} mm at most, where the smooth surfaces "
         f"have {minimum_mm:.1f} mm: a part of the tumor or a notch in the ablation zone is thinner than they can follow"
     )
     return Caution(code="VOXELS_CLOSER", message=message)

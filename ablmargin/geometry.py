@@ -143,6 +143,29 @@ class Geometry:
         margin = margin_mm / np.array(self.spacing_mm) - 1e-9
         return np.asarray(((index >= margin) & (index <= np.array(self.shape) - 1 - margin)).all(axis=-1))
 
+    def box_around(
+        self, points_mm: FloatArray, *, pad_mm: float | FloatArray = 0.0
+    ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        """First and one past the last (k, j, i) index of the voxels around points, cut at the grid's border.
+
+        Parameters
+        ----------
+        points_mm : ndarray, shape (n, 3)
+            LPS mm.
+        pad_mm : float or ndarray, shape (3,)
+            How far around the points, the same or one each along the array axes.
+
+        Returns
+        -------
+        start, stop : (int, int, int)
+            One voxel at least: where the points lie beside the grid, those at its border that are nearest.
+        """
+        index, pad = self.indices_at(points_mm), pad_mm / np.array(self.spacing_mm)
+        size = np.array(self.shape)
+        start = np.clip(np.floor(index.min(axis=0) - pad), 0, size - 1).astype(int).tolist()
+        stop = np.clip(np.ceil(index.max(axis=0) + pad) + 1, np.array(start) + 1, size).astype(int).tolist()
+        return (start[0], start[1], start[2]), (stop[0], stop[1], stop[2])
+
     def cropped(self, start: Sequence[int], stop: Sequence[int]) -> Geometry:
         """The grid of ``array[start[0]:stop[0], start[1]:stop[1], start[2]:stop[2]]``."""
         return replace(

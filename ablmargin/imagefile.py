@@ -28,6 +28,9 @@ from ablmargin.volume import INSIDE_SHARE, LabelMask, MaskOrigin, Structure, Vol
 ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha")
 """What can be read and written; ``.seg.nrrd`` is a ``.nrrd`` that names its segments."""
 
+SOME_LABELS, SCALE_TOPS = 8, (100, 255)
+"""More labels than this, up to just one of these values, are rather a probability map's steps."""
+
 MANY_LABELS = 20
 """A label map with more labels than this may as well be a gray image."""
 
@@ -141,6 +144,9 @@ def save_vector_field(vectors_mm: Array, geometry: Geometry, path: Path) -> None
 
 def _read(path: Path, what: str) -> tuple[Array, Geometry, dict[str, int]]:
     """Voxels, their grid and the label values of named segments; every failure becomes an InputError."""
+    if path.stat().st_size == 0:
+        found, expected = "an empty file of 0 bytes", "a NIfTI, NRRD or MetaImage file"
+        raise InputError(_fault(path, "FILE_UNREADABLE", found, expected))
     try:
         from_header = geometry_in_header(path)
         image = sitk.ReadImage(path)
@@ -198,10 +204,24 @@ def _require_labels(path: Path, values: Array) -> None:
 
 
 def _several_labels(path: Path, values: Array, segments: dict[str, int]) -> Fault:
+    if len(values) > SOME_LABELS and values[-1] in SCALE_TOPS and not segments:
+        return _scaled_shares(path, values)
     remedy = f"Choose one with a hash, such as {path.name}#{values[0]:g}."
     if len(values) > MANY_LABELS and not segments:
         remedy += f" {_scale_remedy(values)}"
     return _fault(path, "MASK_SEVERAL_LABELS", _listed(values, segments), "one label, or the choice of one", remedy)
+
+
+def _scaled_shares(path: Path, values: Array) -> Fault:
+    """What looks like a probability map: one of its values, chosen as a label, would be a shell of the structure."""
+    top = f"{values[-1]:g}"
+    found = (
+        f"{len(values)} different whole numbers from {values[0]:g} to {top}, perhaps a probability map from 0 to {top}"
+    )
+    remedy = (
+        f"{_scale_remedy(values)} Save them as floating-point numbers. If they are labels, export one structure alone."
+    )
+    return _fault(path, "MASK_SEVERAL_LABELS", found, "one label, or shares of voxels between 0 and 1", remedy)
 
 
 def _scale_remedy(values: Array) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from ablmargin.case import Case, Exam, Lesion, RasMutation
 from ablmargin.errors import Caution, Fault, InputError
+from ablmargin.exampair import check_pair
 from ablmargin.geometry import Geometry
-from ablmargin.loading import check_pair, check_target, load_image, load_mask, path_and_label
+from ablmargin.loading import check_target, load_image, load_mask, moved_onto, path_and_label
 from ablmargin.volume import LabelMask, Structure
 
 Loaded = TypeVar("Loaded")
@@ -58,7 +59,11 @@ def open_case(request: CaseRequest) -> OpenedCase:
         lambda: load_image(request.pre, series=request.pre_series),
         lambda: load_image(request.post, series=request.post_series),
     )
-    cautions = [*pre.cautions, *post.cautions, *check_pair(pre, post)]
+    cautions = [
+        *_about("the CT before ablation", pre.cautions),
+        *_about("the CT after ablation", post.cautions),
+        *check_pair(pre, post),
+    ]
     on_pre = partial(_masks, onto=pre.volume.geometry, cautions=cautions)
     on_post = partial(_masks, onto=post.volume.geometry, cautions=cautions)
     liver_pre, liver_post, tumors, zones = _all_or_faults(
@@ -97,16 +102,15 @@ def open_masks(*, tumors: Sequence[str], ablations: Sequence[str], liver: str | 
         With all faults of all masks.
     """
     cautions: list[Caution] = []
-    tumor_masks, first_zones = _all_or_faults(
+    tumor_masks, zones, livers = _all_or_faults(
         partial(_masks, tumors, Structure.TUMOR, "--tumor", onto=None, cautions=cautions),
-        partial(_masks, ablations[:1], Structure.ABLATION_ZONE, "--ablation", onto=None, cautions=cautions),
+        partial(_masks, ablations, Structure.ABLATION_ZONE, "--ablation", onto=None, cautions=cautions),
+        partial(_masks, _one(liver), Structure.LIVER, "--liver", onto=None, cautions=cautions),
     )
-    onto = first_zones[0].geometry
-    more_zones, livers = _all_or_faults(
-        partial(_masks, ablations[1:], Structure.ABLATION_ZONE, "--ablation", onto=onto, cautions=cautions),
-        partial(_masks, _one(liver), Structure.LIVER, "--liver", onto=onto, cautions=cautions),
-    )
-    zones = (*first_zones, *more_zones)
+    named = [*zip([f"--ablation {text}" for text in ablations], zones, strict=True)]
+    named += [(f"--liver {liver}", mask) for mask in livers]
+    moved = _all_or_faults(*(partial(_on_grid, mask, zones[0].geometry, name, cautions) for name, mask in named))
+    zones, livers = moved[: len(zones)], moved[len(zones) :]
     lesions = _lesions(tumor_masks)
     return OpenedMasks(lesions=lesions, zones=zones, liver=next(iter(livers), None), cautions=tuple(cautions))
 
@@ -123,11 +127,22 @@ def _masks(
 
 
 def _mask(text: str, structure: Structure, option: str, onto: Geometry | None, cautions: list[Caution]) -> LabelMask:
-    mask = load_mask(text, structure, onto=onto, source_name=option, cautions=cautions)
+    return _checked(load_mask(text, structure, onto=onto, source_name=option, cautions=cautions))
+
+
+def _on_grid(mask: LabelMask, onto: Geometry, name: str, cautions: list[Caution]) -> LabelMask:
+    return _checked(moved_onto(mask, onto, name=name, cautions=cautions))
+
+
+def _checked(mask: LabelMask) -> LabelMask:
     mask.require_not_empty()
-    if structure is not Structure.LIVER:
+    if mask.structure is not Structure.LIVER:
         check_target(mask)
     return mask
+
+
+def _about(exam: str, cautions: Sequence[Caution]) -> list[Caution]:
+    return [replace(caution, message=f"{exam}: {caution.message}") for caution in cautions]
 
 
 def _lesions(tumors: Sequence[LabelMask]) -> tuple[Lesion, ...]:

@@ -1,7 +1,7 @@
-"""Open what a user names, whatever its format, and make sure that it belongs together.
+"""Open what a user names, whatever its format.
 
 Images come from DICOM or volume files; masks are brought onto their image's grid on purpose, by their place in the
-patient and never by the shape of their array; the two exams of a case must be one patient's, in the right order.
+patient and never by the shape of their array.
 """
 
 from __future__ import annotations
@@ -31,7 +31,18 @@ _KINDS_SKIPPED = {
     "FOLDER_UNREADABLE": "folder that can't be opened",
 }
 
-__all__ = ["LoadedImage", "PatientDigest", "check_pair", "check_target", "load_image", "load_mask", "require_targets"]
+_TARGETS = {Structure.TUMOR: "a tumor", Structure.ABLATION_ZONE: "an ablation zone", Structure.LIVER: "a liver"}
+
+__all__ = [
+    "LoadedImage",
+    "PatientDigest",
+    "check_target",
+    "load_image",
+    "load_mask",
+    "moved_onto",
+    "require_targets",
+    "require_there",
+]
 
 
 def load_image(path: Path, *, series: str | None = None, progress: Progress = silent) -> LoadedImage:
@@ -45,12 +56,12 @@ def load_image(path: Path, *, series: str | None = None, progress: Progress = si
     Raises
     ------
     InputError
-        With everything that is wrong; SERIES_AMBIGUOUS, with a list, if several series can serve and none is chosen.
+        With everything that is wrong: PATH_MISSING if there is nothing at the path; SERIES_AMBIGUOUS, with a list, if
+        several series can serve and none is chosen.
     UsageError
-        If there is nothing at the path, or a series is chosen that isn't there.
+        If a series is chosen that isn't there.
     """
-    if not path.exists():
-        raise UsageError(f"{path} doesn't exist")
+    require_there(path, str(path), expected=f"a folder of DICOM, or a volume file ({', '.join(ENDINGS)})")
     if path.is_file() and is_image_file(path):
         return load_volume_file(path)
     discovery = discover(path, progress=progress)
@@ -91,12 +102,11 @@ def load_mask(
     GeometryMismatchError
         If a voxel of the mask lies outside the image.
     InputError
-        See :func:`ablmargin.imagefile.load_mask_file`; MASK_FORMAT for other formats.
+        See :func:`ablmargin.imagefile.load_mask_file`; PATH_MISSING, and MASK_FORMAT for other formats.
     """
     path, label = path_and_label(text)
     name = f"{source_name} {text}".strip()
-    if not path.exists():
-        raise UsageError(f"{name} doesn't exist")
+    require_there(path, name, expected=f"a mask in {', '.join(ENDINGS)}")
     if not path.is_file() or not is_image_file(path):
         raise InputError(_format_fault(name))
     mask = load_mask_file(path, label, structure)
@@ -105,37 +115,42 @@ def load_mask(
     if mask.fractions is not None:
         told.append(_soft_caution(mask))
         mask = replace(mask, fractions=None) if structure is Structure.LIVER else mask
-    if onto is None:
-        return mask
+    return mask if onto is None else moved_onto(mask, onto, name=name, cautions=told)
+
+
+def moved_onto(mask: LabelMask, onto: Geometry, *, name: str, cautions: list[Caution]) -> LabelMask:
+    """Bring a mask onto a grid by its place in the patient.
+
+    Parameters
+    ----------
+    name : str
+        What to call the mask in errors, as the user named it.
+    cautions : list of Caution
+        Gets MASK_RESAMPLED and MASK_VOLUME_CHANGED, as in :func:`load_mask`.
+
+    Raises
+    ------
+    GeometryMismatchError
+        If a voxel of the mask lies outside the grid.
+    EmptyMaskError
+        If the grid is too coarse for it.
+    """
     if mask.geometry.same_grid_as(onto):
         return replace(mask, geometry=onto)
     require_inside(mask, onto, source=name)
     moved = resampled(mask, onto)
     moved.require_not_empty()
-    told += resampling_cautions(mask, moved)
+    cautions += resampling_cautions(mask, moved)
     return moved
 
 
-def check_pair(pre: LoadedImage, post: LoadedImage) -> tuple[Caution, ...]:
-    """Make sure that two exams are one patient's, before and after; cautions where their headers don't tell.
-
-    Raises
-    ------
-    InputError
-        SAME_SERIES, PATIENT_MISMATCH and ORDER_SUSPECT, all that apply.
-    """
-    faults = [*_same_series(pre, post), *_other_patient(pre, post), *_wrong_order(pre, post)]
-    if faults:
-        raise InputError(*faults)
-    cautions = []
-    if not (pre.identity and post.identity) or pre.identity.is_unknown or post.identity.is_unknown:
-        message = "at least one exam has no PatientID: nothing verifies that both are of one patient"
-        cautions.append(Caution(code="PATIENT_UNVERIFIED", message=message))
-    before, after = _comparable_times(pre, post)
-    if not before or before == after:
-        message = "the exams' dates don't tell which was acquired first"
-        cautions.append(Caution(code="ORDER_UNKNOWN", message=message))
-    return tuple(cautions)
+def require_there(path: Path, name: str, *, expected: str) -> None:
+    """Raise InputError with PATH_MISSING if there is nothing at a path, which the user called ``name``."""
+    if not path.exists():
+        remedy = "Check how it is spelled, and the folder that the command runs in."
+        raise InputError(
+            Fault(code="PATH_MISSING", source=name, found="nothing there", expected=expected, remedy=remedy)
+        )
 
 
 def require_targets(masks: Iterable[LabelMask]) -> None:
@@ -158,9 +173,10 @@ def check_target(mask: LabelMask) -> None:
             Fault(
                 code="TARGET_TOUCHES_EDGE",
                 source=mask.origin.name or f"the {mask.structure} mask",
-                found=f"a {mask.structure} that reaches the border of the image",
-                expected="at least one voxel of image around it",
-                remedy="Its margin can't be known there. Use a series that covers it.",
+                found=f"{_TARGETS[mask.structure]} that reaches the border of its grid",
+                expected="at least one empty voxel around it",
+                remedy="Its margin can't be known there. If the mask was cropped, export it with a border of at least one "
+                "voxel; if the image ends there, use one that covers it.",
             )
         )
 
@@ -250,46 +266,3 @@ def _format_fault(name: str) -> Fault:
         expected=f"a mask in {', '.join(ENDINGS)}",
         remedy="Export the segmentation in one of these formats.",
     )
-
-
-def _same_series(pre: LoadedImage, post: LoadedImage) -> list[Fault]:
-    one, other = pre.record, post.record
-    same_uid = one.series_uid is not None and one.series_uid == other.series_uid
-    if not same_uid and (one.sha256 is None or one.sha256 != other.sha256):
-        return []
-    found = "the same SeriesInstanceUID" if same_uid else "the same pixels"
-    return [
-        _pair_fault(
-            pre, post, "SAME_SERIES", found=found, expected="two exams", remedy="Name the CT after ablation as post."
-        )
-    ]
-
-
-def _other_patient(pre: LoadedImage, post: LoadedImage) -> list[Fault]:
-    differing = pre.identity.differences(post.identity) if pre.identity and post.identity else ()
-    if not differing:
-        return []
-    found, remedy = f"different {', '.join(differing)}", "Check that both folders are of the same patient."
-    return [_pair_fault(pre, post, "PATIENT_MISMATCH", found=found, expected="exams of one patient", remedy=remedy)]
-
-
-def _wrong_order(pre: LoadedImage, post: LoadedImage) -> list[Fault]:
-    before, after = _comparable_times(pre, post)
-    if before <= after:
-        return []
-    found, remedy = "post acquired before pre", "Check whether the two were swapped."
-    return [
-        _pair_fault(pre, post, "ORDER_SUSPECT", found=found, expected="the exam before ablation as pre", remedy=remedy)
-    ]
-
-
-def _comparable_times(pre: LoadedImage, post: LoadedImage) -> tuple[str, str]:
-    """Both acquisition times to the precision that both have; empty where one is unknown."""
-    before, after = pre.record.acquired or "", post.record.acquired or ""
-    length = min(len(before), len(after))
-    return before[:length], after[:length]
-
-
-def _pair_fault(pre: LoadedImage, post: LoadedImage, code: str, *, found: str, expected: str, remedy: str) -> Fault:
-    source = f"{pre.record.name} and {post.record.name}"
-    return Fault(code=code, source=source, found=found, expected=expected, remedy=remedy)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import isfinite, sqrt
+from dataclasses import dataclass, replace
+from math import inf, isfinite, sqrt
 
 import numpy as np
 
@@ -15,8 +15,10 @@ from ablmargin.metrics.completion import Completion, propose_completion
 from ablmargin.metrics.coverage import measure_coverage
 from ablmargin.metrics.depth import LiverDepth
 from ablmargin.metrics.distance import voxelize
+from ablmargin.metrics.evidence import closest_voxel_mm, disagrees_with_raw, is_contradicted
 from ablmargin.metrics.margin import MarginResult, measure_margin
 from ablmargin.metrics.raw import raw_minimum_mm
+from ablmargin.metrics.shapes import taken_in_mm
 from ablmargin.metrics.surface import Surface, surface_of
 from ablmargin.metrics.uncertainty import MarginBounds, bound_margin, margin_sds_mm, sampling_error_p95_mm
 from ablmargin.metrics.zones import share_of_zones_near
@@ -27,6 +29,9 @@ from ablmargin.volume import LabelMask, Structure
 NOT_SEEN = "Part of the tumor lies outside of the exam after ablation, where nobody knows what was ablated."
 NOTABLE_EXCUSE_MM = 0.6
 """Tumor that may reach out of the zone at the capsule by more than this may be unablated, though the voxels can't tell."""
+MOST_OUTSIDE = 0.2
+"""Share of a tumor's surface beyond the liver's outline; with more, the outline is wrong. A tumor of 8 mm radius that sticks
+out by 3 mm has 0.11, outlines a millimeter too small add nearly nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,17 +39,20 @@ class Target:
     """What every tumor of a case is measured against: the union of the zones, and the liver around it.
 
     ``imaged`` is the grid of the exam after ablation, where there is one: what lies outside of it wasn't seen.
+    ``untreated_mm``, shape (n, 3), are centers of voxels that weren't ablated, though the zone's surface takes them in.
     """
 
     ablated: LabelMask
     zone: Surface
+    untreated_mm: FloatArray
     liver: LabelMask | None
     imaged: Geometry | None
 
     @classmethod
     def of(cls, ablated: LabelMask, liver: LabelMask | None, *, imaged: Geometry | None = None) -> Target:
         """Make the zone's surface once for all lesions."""
-        return cls(ablated=ablated, zone=surface_of(ablated), liver=liver, imaged=imaged)
+        zone = surface_of(ablated)
+        return cls(ablated=ablated, zone=zone, untreated_mm=taken_in_mm(ablated, zone), liver=liver, imaged=imaged)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +104,18 @@ def measure_lesion(
     margin = measure_margin(moved, target.zone, depth=depth)
     capsules = {threshold: _capsule(margin, target, threshold) for threshold in THRESHOLDS_MM}
     constrained = {threshold: _is_constrained(margin, capsule) for threshold, capsule in capsules.items()}
-    bounds = {kind: _bounds(lesion, margin, target, error, rule, constrained=kind) for kind in {*constrained.values()}}
+    seen = target.imaged is None or bool(target.imaged.contains(moved.vertices_mm).all())
+    raw = _raw_minimum_mm(lesion, moved, target, in_place=post_from_pre is None) if seen else None
+    closest = closest_voxel_mm(
+        lesion.tumor, (tumor, moved), target.zone, untreated_mm=target.untreated_mm, transform=post_from_pre
+    )
+    most = _most_mm(margin.minimum_mm, closest, raw, coarsest_mm=_coarsest_mm(lesion, target))
+    bounds = {
+        kind: _bounds(lesion, margin, target, error, rule, constrained=kind, most_mm=inf if kind else most)
+        for kind in {*constrained.values()}
+    }
     measured = {threshold: _measured(margin, bounds[kind], constrained=kind) for threshold, kind in constrained.items()}
     required = REQUIRED_MARGIN_MM[rule.ras_mutation]
-    seen = target.imaged is None or bool(target.imaged.contains(moved.vertices_mm).all())
     return LesionResult(
         lesion_id=lesion.lesion_id,
         tumor_volume_ml=tumor.volume_ml,
@@ -107,7 +123,8 @@ def measure_lesion(
         tumor_pre=tumor,
         tumor_post=moved,
         margin=margin,
-        raw_minimum_mm=_raw_minimum_mm(lesion, moved, target, in_place=post_from_pre is None) if seen else None,
+        raw_minimum_mm=raw,
+        closest_voxel_mm=closest if isfinite(closest) else None,
         rigid_minimum_mm=_rigid_minimum_mm(tumor, rigid_post_from_pre, target),
         bounds=bounds[constrained[required]],
         margin_sd_mm=_margin_sd_mm(lesion, margin, target, error, rule),
@@ -123,14 +140,27 @@ def measure_lesion(
 
 
 def _hindrances(rule: Rule, *, seen: bool, capsule: Capsule | None) -> tuple[str, ...]:
-    hindrances = rule.hindrances if seen else (*rule.hindrances, NOT_SEEN)
-    if capsule is None or capsule.excused_mm <= NOTABLE_EXCUSE_MM:
-        return hindrances
-    excused = (
-        f"At the capsule the tumor may reach up to {capsule.excused_mm:.1f} mm out of the ablation zone; the slices can't "
-        "tell whether it was ablated there."
-    )
-    return (*hindrances, excused)
+    found = [*rule.hindrances]
+    if not seen:
+        found.append(NOT_SEEN)
+    if capsule is not None and capsule.outside_share > MOST_OUTSIDE:
+        found.append(
+            f"{capsule.outside_share:.0%} of the tumor's surface lies outside the liver's outline: what could be ablated "
+            "there isn't known."
+        )
+    if capsule is not None and capsule.excused_mm > NOTABLE_EXCUSE_MM:
+        found.append(
+            f"At the capsule the tumor may reach up to {capsule.excused_mm:.1f} mm out of the ablation zone; the slices "
+            "can't tell whether it was ablated there."
+        )
+    return tuple(found)
+
+
+def _most_mm(minimum_mm: float, closest_mm: float, raw_mm: float | None, *, coarsest_mm: float) -> float:
+    """What a lower bound of the minimum margin can't exceed, as voxels contradict it; infinite if they don't."""
+    most = closest_mm if is_contradicted(minimum_mm, closest_mm) else inf
+    disagrees = raw_mm is not None and disagrees_with_raw(minimum_mm, raw_mm, coarsest_mm)
+    return min(most, raw_mm) if raw_mm is not None and disagrees else most
 
 
 def _moved(tumor: Surface, transform: PointTransform | None, target: Target) -> Surface:
@@ -187,20 +217,28 @@ def _completion(
 
 
 def _bounds(
-    lesion: Lesion, margin: MarginResult, target: Target, error: LocalError | None, rule: Rule, *, constrained: bool
+    lesion: Lesion,
+    margin: MarginResult,
+    target: Target,
+    error: LocalError | None,
+    rule: Rule,
+    *,
+    constrained: bool,
+    most_mm: float,
 ) -> MarginBounds | None:
     if error is None or not isfinite(error.sd_mm):
         return None
-    return bound_margin(
+    bounds = bound_margin(
         margin,
         target.zone,
         sd_mm=error.sd_mm,
         correlation_length_mm=error.correlation_length_mm,
-        sampling_error_mm=_sampling_error_mm(lesion, target) + (margin.capsule_doubt_mm if constrained else 0.0),
+        sampling_error_mm=_sampling_error_mm(lesion, target, margin, constrained=constrained),
         segmentation_sd_mm=rule.contours_sd_mm,
         seed=rule.seed,
         constrained=constrained,
     )
+    return replace(bounds, lower_mm=min(bounds.lower_mm, most_mm))
 
 
 def _margin_sd_mm(
@@ -213,13 +251,21 @@ def _margin_sd_mm(
         margin,
         target.zone,
         covariance_mm2=even if error.covariance_mm2 is None else error.covariance_mm2,
-        sampling_error_mm=_sampling_error_mm(lesion, target),
+        sampling_error_mm=_sampling_error_mm(lesion, target, margin, constrained=False),
         segmentation_sd_mm=rule.contours_sd_mm,
     )
 
 
-def _sampling_error_mm(lesion: Lesion, target: Target) -> float:
-    return sampling_error_p95_mm(max(lesion.tumor.coarsest_spacing_mm, target.ablated.coarsest_spacing_mm))
+def _sampling_error_mm(lesion: Lesion, target: Target, margin: MarginResult, *, constrained: bool) -> float:
+    """Of the minimum, by the voxels of tumor and zone and, where the capsule constrains it, of the liver."""
+    coarsest_mm = _coarsest_mm(lesion, target)
+    if not constrained or target.liver is None:
+        return sampling_error_p95_mm(coarsest_mm)
+    return sampling_error_p95_mm(max(coarsest_mm, target.liver.coarsest_spacing_mm)) + margin.capsule_doubt_mm
+
+
+def _coarsest_mm(lesion: Lesion, target: Target) -> float:
+    return max(lesion.tumor.coarsest_spacing_mm, target.ablated.coarsest_spacing_mm)
 
 
 def _measured(margin: MarginResult, bounds: MarginBounds | None, *, constrained: bool) -> Measured:

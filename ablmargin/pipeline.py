@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Literal
 
 from ablmargin.case import Case, Lesion, RasMutation
 from ablmargin.cautions import finding_cautions, mask_hindrances, shape_cautions, too_small
-from ablmargin.errors import Caution, Fault, InputError
+from ablmargin.errors import Caution
 from ablmargin.loading import require_targets
 from ablmargin.measurement import Rule, Target, measure_lesion
 from ablmargin.metrics.livers import liver_across_gaps, liver_seen_in_either
 from ablmargin.metrics.surface import surface_of
+from ablmargin.preconditions import livers_around_targets, require_together
 from ablmargin.progress import Progress, Stopwatch, silent
 from ablmargin.registration.local_error import LocalError
 from ablmargin.registration.quality import RegistrationQuality, worst_of
 from ablmargin.registration.register import Alignment, RegistrationSettings, register
-from ablmargin.result import CaseResult, MaskRecord, Provenance, software_versions
+from ablmargin.result import (
+    CaseResult,
+    MaskRecord,
+    Outlines,
+    Provenance,
+    mask_records,
+    software_versions,
+    target_records,
+)
 from ablmargin.threads import one_blas_thread
 from ablmargin.volume import LabelMask, Structure
-
-LIVER_REACH_MM = 6.0
-"""A tumor or zone that a liver's outline leaves out lies at least this close to it."""
 
 NOTABLE_LIVER_ML = 1.0
 """Liver that one exam's outline leaves out and that is worth a word."""
@@ -107,7 +112,7 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
         ras_mutation=case.ras_mutation,
         lesions=tuple(lesions),
         zone=target.zone,
-        masks=_mask_records(case),
+        masks=mask_records(case),
         provenance=provenance(settings, started),
         case=case,
         alignment=alignment,
@@ -115,9 +120,7 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
         cautions=(
             *cautions,
             *shape_cautions(case.lesions, case.zones),
-            *finding_cautions(
-                case.lesions, lesions, target.ablated, target.zone, post_from_pre=alignment.post_from_pre
-            ),
+            *finding_cautions(case.lesions, lesions, target.ablated, target.zone),
         ),
         timings_s=watch.timings_s,
     )
@@ -136,7 +139,7 @@ def align(case: Case, settings: Settings, *, progress: Progress = silent) -> Cas
         case_id=case.case_id,
         ras_mutation=case.ras_mutation,
         lesions=(),
-        masks=_mask_records(case),
+        masks=mask_records(case),
         provenance=provenance(settings, started),
         case=case,
         alignment=alignment,
@@ -150,7 +153,7 @@ def register_case(case: Case, settings: Settings, *, progress: Progress = silent
 
     Were it compared, the tumor's edge would be drawn onto the zone's edge, and margin would be made up.
     """
-    liver_pre, liver_post = _livers_around_targets(case)
+    liver_pre, liver_post = livers_around_targets(case)
     return register(
         case.pre.volume,
         case.post.volume,
@@ -181,9 +184,10 @@ def measure_masks(
     Raises
     ------
     InputError
-        With every mask that is empty or reaches the border of its grid.
+        With every mask that is empty, reaches the border of its grid, or lies where no other mask of one liver can.
     """
     require_targets([*(lesion.tumor for lesion in lesions), *zones])
+    require_together(lesions, zones, liver)
     started, watch = now(), Stopwatch()
     sd_mm = settings.registration_sd_mm
     error = None if sd_mm is None else LocalError(sd_mm=sd_mm, correlation_length_mm=float("inf"))
@@ -208,7 +212,8 @@ def measure_masks(
         ras_mutation=ras_mutation,
         lesions=tuple(results),
         zone=target.zone,
-        masks=(*liver_record, *_target_records(lesions, zones, exams=(None, None))),
+        masks=(*liver_record, *target_records(lesions, zones, exams=(None, None))),
+        outlines=Outlines(lesions=tuple(lesions), zones=tuple(zones), liver=liver),
         provenance=provenance(settings, started),
         cautions=(
             *cautions,
@@ -233,40 +238,6 @@ def provenance(settings: Settings, started: str) -> Provenance:
 def now() -> str:
     """The time, UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _livers_around_targets(case: Case) -> tuple[LabelMask, LabelMask]:
-    """Both livers with their targets: readers and networks often leave tumors and zones out of them."""
-    exams = (
-        ("pre", case.pre.liver, tuple(lesion.tumor for lesion in case.lesions)),
-        ("post", case.post.liver, case.zones),
-    )
-    faults = [fault for exam, liver, targets in exams for fault in _liver_faults(exam, liver, targets)]
-    if faults:
-        raise InputError(*faults)
-    before, after = (liver.union(*targets) for _, liver, targets in exams if liver is not None)
-    return before, after
-
-
-def _liver_faults(exam: str, liver: LabelMask | None, targets: Iterable[LabelMask]) -> Iterator[Fault]:
-    if liver is None:
-        yield Fault(
-            code="LIVER_MISSING",
-            source=f"the {exam} exam",
-            found="no liver mask",
-            expected=f"one, as --liver-{exam}",
-            remedy="Draw the liver on this exam, or segment it with another program; a few mm of error do no harm.",
-        )
-        return
-    for target in targets:
-        if not liver.cropped(*target.bounding_box(pad_mm=LIVER_REACH_MM)).voxels.any():
-            yield Fault(
-                code="TARGET_OUTSIDE_LIVER",
-                source=target.origin.name or f"the {target.structure} mask",
-                found=f"no liver within {LIVER_REACH_MM:.0f} mm of it",
-                expected=f"the {target.structure} in or at the liver of the {exam} exam",
-                remedy="Check that the mask was drawn on this exam and isn't mirrored.",
-            )
 
 
 def _across_gaps(target: Target) -> tuple[Target, tuple[Caution, ...]]:
@@ -320,29 +291,3 @@ def _rule_for(lesion: Lesion, rule: Rule) -> Rule:
 
 def _sizes(masks: Iterable[LabelMask]) -> list[str]:
     return [reason for mask in masks if (reason := too_small(mask)) is not None]
-
-
-def _mask_records(case: Case) -> tuple[MaskRecord, ...]:
-    """Of all masks of a case, each with the exam that it was drawn on."""
-    livers: tuple[tuple[Literal["pre", "post"], LabelMask | None], ...]
-    livers = (("pre", case.pre.liver), ("post", case.post.liver))
-    records = [
-        MaskRecord(structure=Structure.LIVER, exam=exam, lesion=None, origin=liver.origin)
-        for exam, liver in livers
-        if liver is not None
-    ]
-    return (*records, *_target_records(case.lesions, case.zones, exams=("pre", "post")))
-
-
-def _target_records(
-    lesions: Sequence[Lesion],
-    zones: Sequence[LabelMask],
-    *,
-    exams: tuple[Literal["pre"], Literal["post"]] | tuple[None, None],
-) -> tuple[MaskRecord, ...]:
-    before, after = exams
-    tumors = [(lesion.lesion_id, lesion.tumor.origin) for lesion in lesions]
-    return (
-        *(MaskRecord(structure=Structure.TUMOR, exam=before, lesion=name, origin=origin) for name, origin in tumors),
-        *(MaskRecord(structure=Structure.ABLATION_ZONE, exam=after, lesion=None, origin=zone.origin) for zone in zones),
-    )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Literal
 
-from ablmargin.case import Case, RasMutation
+from ablmargin.case import Case, Lesion, RasMutation
 from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, Judgement, Verdict, worst
 from ablmargin.clinical.direction import Deficit, describe_deficit, direction_in_words
 from ablmargin.errors import Caution
@@ -21,7 +21,7 @@ from ablmargin.metrics.surface import Surface
 from ablmargin.metrics.uncertainty import MarginBounds
 from ablmargin.registration.quality import RegistrationQuality
 from ablmargin.registration.register import Alignment
-from ablmargin.volume import MaskOrigin, Structure
+from ablmargin.volume import LabelMask, MaskOrigin, Structure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,7 +30,8 @@ class LesionResult:
 
     ``tumor_pre`` and ``tumor_post`` have the same vertices in the same order as ``margin.points_mm``, before and after
     the map, so a place on the tumor can be found in both exams. ``margin_sd_mm`` is the standard deviation of
-    ``margin.margin_mm`` at each of them, None where the alignment's error isn't known.
+    ``margin.margin_mm`` at each of them, None where the alignment's error isn't known. ``closest_voxel_mm`` is the smallest
+    margin of single voxels that the surfaces run past on the wrong side, None where there are none.
     """
 
     lesion_id: str
@@ -47,6 +48,7 @@ class LesionResult:
     judgement: Judgement
     completion: Completion | None
     margin_sd_mm: FloatArray | None = None
+    closest_voxel_mm: float | None = None
 
     @property
     def constrained_minimum_mm(self) -> float | None:
@@ -107,6 +109,42 @@ class MaskRecord:
     origin: MaskOrigin
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outlines:
+    """Masks that were given in one frame, without images; each may lie on a grid of its own."""
+
+    lesions: tuple[Lesion, ...]
+    zones: tuple[LabelMask, ...]
+    liver: LabelMask | None
+
+
+def mask_records(case: Case) -> tuple[MaskRecord, ...]:
+    """Of all masks of a case, each with the exam that it was drawn on."""
+    livers: tuple[tuple[Literal["pre", "post"], LabelMask | None], ...]
+    livers = (("pre", case.pre.liver), ("post", case.post.liver))
+    records = [
+        MaskRecord(structure=Structure.LIVER, exam=exam, lesion=None, origin=liver.origin)
+        for exam, liver in livers
+        if liver is not None
+    ]
+    return (*records, *target_records(case.lesions, case.zones, exams=("pre", "post")))
+
+
+def target_records(
+    lesions: Sequence[Lesion],
+    zones: Sequence[LabelMask],
+    *,
+    exams: tuple[Literal["pre"], Literal["post"]] | tuple[None, None],
+) -> tuple[MaskRecord, ...]:
+    """Of tumors and zones, with the exams that they were drawn on; none where they share a frame."""
+    before, after = exams
+    tumors = [(lesion.lesion_id, lesion.tumor.origin) for lesion in lesions]
+    return (
+        *(MaskRecord(structure=Structure.TUMOR, exam=before, lesion=name, origin=origin) for name, origin in tumors),
+        *(MaskRecord(structure=Structure.ABLATION_ZONE, exam=after, lesion=None, origin=zone.origin) for zone in zones),
+    )
+
+
 PACKAGES = ("ablmargin", "numpy", "scipy", "scikit-image", "SimpleITK", "pydicom", "vtk")
 """Whose versions can change a number."""
 
@@ -135,8 +173,8 @@ class Provenance:
 class CaseResult:
     """All findings on one case.
 
-    ``case``, ``alignment`` and ``quality`` are None when masks that already share a frame were measured without images;
-    ``lesions`` is empty and ``zone`` None when two exams were only registered.
+    ``case``, ``alignment`` and ``quality`` are None when masks that already share a frame were measured without images:
+    ``outlines`` holds them then. ``lesions`` is empty and ``zone`` None when two exams were only registered.
     """
 
     case_id: str
@@ -146,6 +184,7 @@ class CaseResult:
     provenance: Provenance
     zone: Surface | None = None
     case: Case | None = None
+    outlines: Outlines | None = None
     alignment: Alignment | None = None
     quality: RegistrationQuality | None = None
     cautions: tuple[Caution, ...] = ()

@@ -1,4 +1,4 @@
-"""The minimum margin on what an installation isn't checked on: other unions, and outlines drawn unevenly slice by slice."""
+"""The minimum margin on more unions than an installation is checked on, and on outlines drawn unevenly slice by slice."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ablmargin.cautions import too_small
 from ablmargin.metrics.margin import measure_margin
 from ablmargin.metrics.surface import Method, surface_of
 from ablmargin.validation.jitter import MANNERS, Manner, jittered_mask
@@ -41,25 +42,31 @@ class Row:
 
 
 def other_rows(pairs: int) -> Iterator[Row]:
-    """Of each kind of shape that an installation isn't checked on, so many pairs at each slice spacing."""
+    """Of each kind of union, so many pairs at each slice spacing but for those with too few voxels there to be judged."""
     for number in range(pairs * len(OTHER_KINDS)):
         for pair, _ in _sampled(OTHER_KINDS[number % len(OTHER_KINDS)], number, OTHERS_SEED):
-            yield _row(pair, (pair.tumor_mask, pair.zone_mask))
+            masks = pair.tumor_mask, pair.zone_mask
+            if not any(map(too_small, masks)):
+                yield _row(pair, masks)
 
 
 def jittered_rows(pairs: int) -> Iterator[Row]:
-    """Of both manners of jitter, so many pairs at each slice spacing; the kinds take turns. Truth is the even shape."""
+    """Of both manners of jitter, so many pairs at each slice spacing but for those with too few voxels; the kinds take turns.
+
+    Truth is the even shape.
+    """
     for number in range(pairs * len(MANNERS)):
         manner = MANNERS[number % len(MANNERS)]
         for pair, rng in _sampled(KINDS[number // len(MANNERS) % len(KINDS)], number, JITTER_SEED):
             tumor = jittered_mask(pair.tumor, pair.grid, Structure.TUMOR, rng, manner=manner, sd_mm=JITTER_SD_MM)
             zone = jittered_mask(pair.zone, pair.grid, Structure.ABLATION_ZONE, rng, manner=manner, sd_mm=JITTER_SD_MM)
-            yield _row(pair, (tumor, zone), manner=manner)
+            if not any(map(too_small, (tumor, zone))):
+                yield _row(pair, (tumor, zone), manner=manner)
 
 
 def print_others(rows: list[Row]) -> int:
     """Print a table; how many limits aren't met."""
-    print("\nUnions that the installation isn't checked on, error of the minimum margin, mm: p95 / largest / bias\n")
+    print("\nMore pairs of unions, error of the minimum margin, mm: p95 / largest / bias\n")
     print("| slices | " + " | ".join(OTHER_KINDS) + " | limits |\n" + "| --- " * (len(OTHER_KINDS) + 2) + "|")
     missed = 0
     for spacing in SLICE_SPACINGS_MM:

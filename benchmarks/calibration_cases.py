@@ -114,7 +114,7 @@ def capsule_cases(count: int, seed: int) -> Iterator[Case]:
                 zone,
                 sd_mm=sd_mm,
                 correlation_length_mm=length_mm,
-                sampling_error_mm=sampling_error_p95_mm(LIVER_SPACING_MM),
+                sampling_error_mm=sampling_error_p95_mm(LIVER_SPACING_MM) + margin.capsule_doubt_mm,
                 segmentation_sd_mm=0.0,
                 constrained=True,
             )

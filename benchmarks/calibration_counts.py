@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,8 +14,9 @@ from scipy.special import ndtr
 
 from ablmargin.geometry import FloatArray
 
-WEIGHTS = dict(zip(KINDS, (0.15, 0.30, 0.25, 0.25, 0.25, 0.0), strict=True))
-"""Of the kinds in the population for which indeterminate verdicts are counted."""
+PARTS = dict(zip(KINDS, (3, 6, 5, 5, 5, 0), strict=True))
+WEIGHTS = {kind: part / sum(PARTS.values()) for kind, part in PARTS.items()}
+"""Of the kinds in what is told over all of them: balls in balls are rarer in patients, and the last kind is shown apart."""
 TRUE_RANGES_MM = {5.0: (-3.0, 10.0), 10.0: (0.0, 15.0)}
 """For each required margin the true ones, evenly covered."""
 SAID = (0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.0)
@@ -67,8 +69,9 @@ def column(cases: Cases, name: str) -> FloatArray:
 
 
 def weights_of(cases: Cases) -> FloatArray:
-    """The kinds' weights, whatever their number of cases."""
-    return np.array([WEIGHTS[case.kind] for case in cases])
+    """Shape (n,): the kinds' weights, whatever their number of cases."""
+    numbers = Counter(case.kind for case in cases)
+    return np.array([WEIGHTS[case.kind] / numbers[case.kind] for case in cases])
 
 
 def coverage(cases: Cases) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
 from ablmargin.geometry import Array, FloatArray, Geometry, triple
+from ablmargin.metrics.mesh import vertex_normals
 from ablmargin.metrics.surface import Surface
 from ablmargin.simulation.fields import WaveField, sphere_directions
 from ablmargin.simulation.star import Lobe, StarShape, random_wobble
@@ -136,12 +137,8 @@ def random_field(
 def bulged(surface: Surface, rng: np.random.Generator, *, sd_mm: float, correlation_mm: float) -> Surface:
     """A surface drawn with a smooth error along its normals."""
     points, triangles = surface.vertices_mm, surface.triangles
-    a, b, c = (points[triangles[:, corner]] for corner in range(3))
-    across = np.cross(b - a, c - a)
-    normals = np.stack([np.bincount(triangles.ravel(), np.repeat(part, 3)) for part in across.T], axis=1)
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     error = random_field(points, rng, correlation_mm=correlation_mm, components=1)
-    return Surface(vertices_mm=points + sd_mm * error * normals, triangles=triangles)
+    return Surface(vertices_mm=points + sd_mm * error * vertex_normals(points, triangles), triangles=triangles)
 
 
 def capsule_lesion(rng: np.random.Generator, *, curved: bool) -> tuple[Surface, Surface, LabelMask, Cut]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ablmargin.case import RasMutation
 from ablmargin.errors import UsageError
+from ablmargin.report import UNNAMED_CASE
 
 from . import options
 
@@ -20,7 +21,7 @@ def analyze(
     ras_mutation: options.Ras = RasMutation.UNKNOWN,
     pre_series: options.PreSeries = None,
     post_series: options.PostSeries = None,
-    case_id: options.CaseId = "case",
+    case_id: options.CaseId = UNNAMED_CASE,
     threads: options.Threads = 2,
     seed: options.Seed = 0,
     overwrite: options.Overwrite = False,

@@ -19,9 +19,11 @@ def inspect(
 ) -> int:
     """List the CT series found under PATH, their geometry, and every problem found."""
     from ablmargin.dicom.overview import overview
+    from ablmargin.loading import require_there
 
     from .terminal import print_series, progress_bars
 
+    require_there(path, str(path), expected="a folder of DICOM files, or one file")
     with progress_bars() as progress:
         findings = overview(path, progress=progress)
     if as_json:

@@ -9,6 +9,7 @@ import typer
 
 from ablmargin.case import RasMutation
 from ablmargin.errors import UsageError
+from ablmargin.report import UNNAMED_CASE
 
 from . import options
 
@@ -30,7 +31,7 @@ def margin(
             metavar="MM",
         ),
     ] = None,
-    case_id: options.CaseId = "case",
+    case_id: options.CaseId = UNNAMED_CASE,
     seed: options.Seed = 0,
     out: Annotated[Path | None, typer.Option("--out", help="Also write a case folder.", metavar="DIR")] = None,
     overwrite: options.Overwrite = False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -88,10 +88,7 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
     """
     if path is None:
         return None
-    try:
-        options = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"--config {path}: {error}") from error
+    options = _read_toml(path)
     known = {option.removeprefix("--"): parameter for parameter in context.command.params for option in parameter.opts}
     unknown = sorted(set(options) - set(known))
     if unknown:
@@ -102,6 +99,20 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
         defaults[str(known[option].name)] = [value] if repeatable and isinstance(value, str) else value
     context.default_map = {**(context.default_map or {}), **defaults}
     return path
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        reason = "there is no such file"
+    except OSError as error:
+        reason = f"it can't be read ({error.strerror})"
+    except UnicodeDecodeError:
+        reason = "it is no text in UTF-8"
+    except tomllib.TOMLDecodeError as error:
+        reason = f"it is no valid TOML: {error}"
+    raise UsageError(f"--config {path}: {reason}")
 
 
 Config = Annotated[

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ablmargin.report import UNNAMED_CASE
+
 from . import options
 
 
@@ -16,7 +18,7 @@ def register(
     exclude_post: options.ExcludePost = [],  # noqa: B006
     pre_series: options.PreSeries = None,
     post_series: options.PostSeries = None,
-    case_id: options.CaseId = "case",
+    case_id: options.CaseId = UNNAMED_CASE,
     threads: options.Threads = 2,
     seed: options.Seed = 0,
     overwrite: options.Overwrite = False,

@@ -98,8 +98,15 @@ def _lesion_lines(lesion: LesionResult) -> list[str]:
     return [
         f"  lesion {lesion.lesion_id}: {judgement.verdict}; {judgement.required_margin_mm:.0f} mm required",
         f"    minimum margin{within} {_mm(lesion.judged_minimum_mm)} mm ({between}), thinnest {lesion.direction_at(lesion.judged_index)}",
+        *_unconstrained_line(lesion),
         *(f"    {reason}" for reason in judgement.reasons),
     ]
+
+
+def _unconstrained_line(lesion: LesionResult) -> list[str]:
+    """The minimum that the verdict isn't about, where the two differ as printed."""
+    plain = _mm(lesion.margin.minimum_mm)
+    return [] if plain == _mm(lesion.judged_minimum_mm) else [f"    with nothing excluded {plain} mm"]
 
 
 def _mm(value: float) -> str:

@@ -98,6 +98,29 @@ def test_bounding_geometry_holds_the_points():
     assert geometry.shape == (68, 20, 20)
 
 
+class TestBoxAround:
+    POINTS = ((2.2, 10.5, 20.3), (2.8, 11.6, 24.9))
+
+    def test_it_holds_the_points_and_their_neighbors(self, orientation):
+        geometry = grid_around((0, 0, 0), orientation=orientation)
+        points = geometry.points_at(self.POINTS)
+        assert geometry.box_around(points) == ((2, 10, 20), (4, 13, 26))
+
+    def test_pads_are_millimeters_along_each_axis(self, orientation):
+        geometry = grid_around((0, 0, 0), orientation=orientation)
+        assert geometry.spacing_mm == (5.0, 0.8, 0.7)
+        points = geometry.points_at(self.POINTS)
+        assert geometry.box_around(points, pad_mm=4.0) == ((1, 5, 14), (5, 18, 32))
+        assert geometry.box_around(points, pad_mm=np.array([0.0, 1.6, 0.0])) == ((2, 8, 20), (4, 15, 26))
+
+    def test_it_ends_with_the_image_but_is_never_empty(self, orientation):
+        geometry = grid_around((0, 0, 0), orientation=orientation)
+        k, _, i = geometry.shape
+        assert geometry.box_around(geometry.points_at(self.POINTS), pad_mm=999.0) == ((0, 0, 0), geometry.shape)
+        assert geometry.box_around(geometry.points_at([(-9.0, 2.4, i + 7.5)])) == ((0, 2, i - 1), (1, 4, i))
+        assert geometry.box_around(geometry.points_at([(k + 3.0, -0.5, 1.3)])) == ((k - 1, 0, 1), (k, 1, 3))
+
+
 def test_all_axes_are_orthonormal():
     for axes in AXES.values():
         assert axes @ axes.T == pytest.approx(np.eye(3))

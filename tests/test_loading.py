@@ -11,9 +11,10 @@ from orientations import grid_around
 
 from ablmargin.case import SeriesRecord
 from ablmargin.errors import DicomError, GeometryMismatchError, InputError, UsageError
+from ablmargin.exampair import check_pair
 from ablmargin.imagefile import save_mask, save_volume
 from ablmargin.loaded import LoadedImage, PatientDigest
-from ablmargin.loading import check_pair, check_target, load_image, load_mask
+from ablmargin.loading import check_target, load_image, load_mask
 from ablmargin.regrid import require_inside, resampled
 from ablmargin.volume import LabelMask, Structure
 
@@ -82,8 +83,9 @@ class TestImages:
             load_image(tmp_path)
 
     def test_nothing_at_the_path(self, tmp_path):
-        with pytest.raises(UsageError):
+        with pytest.raises(InputError) as caught:
             load_image(tmp_path / "nothing")
+        assert codes(caught) == ["PATH_MISSING"]
 
 
 class TestMasks:
@@ -267,8 +269,9 @@ class TestMasks:
         (tmp_path / "m.dcm").write_bytes(b"")
         with pytest.raises(InputError, match=r"MASK_FORMAT.*\.nii"):
             load_mask(f"{tmp_path}/m.dcm#Tumor", Structure.TUMOR, onto=grid())
-        with pytest.raises(UsageError):
-            load_mask(f"{tmp_path}/none.nrrd", Structure.TUMOR, onto=grid())
+        with pytest.raises(InputError, match=r"--tumor .*none.nrrd#2: found nothing there") as caught:
+            load_mask(f"{tmp_path}/none.nrrd#2", Structure.TUMOR, onto=grid(), source_name="--tumor")
+        assert codes(caught) == ["PATH_MISSING"]
 
     def test_targets_keep_away_from_the_border(self):
         image = grid()
@@ -276,6 +279,9 @@ class TestMasks:
         with pytest.raises(InputError) as caught:
             check_target(ball(image, radius_mm=60))
         assert codes(caught) == ["TARGET_TOUCHES_EDGE"]
+        assert "found a tumor that" in str(caught.value)
+        with pytest.raises(InputError, match=r"found an ablation zone that .* a border of at least one voxel"):
+            check_target(replace(ball(image, radius_mm=60), structure=Structure.ABLATION_ZONE))
 
 
 class TestPairs:

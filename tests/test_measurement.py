@@ -10,6 +10,7 @@ from orientations import grid_around
 
 from ablmargin.case import Lesion, RasMutation
 from ablmargin.clinical.criteria import Verdict
+from ablmargin.errors import InputError
 from ablmargin.geometry import Geometry
 from ablmargin.measurement import NOT_SEEN, Rule, Target, measure_lesion
 from ablmargin.metrics.surface import surface_of
@@ -92,6 +93,44 @@ def test_joined_zones_are_as_coarse_as_the_coarsest():
     coarse = replace(other, origin=replace(other.origin, drawn_spacing_mm=(5.0, 0.8, 0.8)))
     assert fine.union(other).coarsest_spacing_mm == 1.0
     assert fine.union(coarse).coarsest_spacing_mm == 5.0
+
+
+def test_what_voxels_contradict_is_not_called_adequate():
+    """A voxel in the zone that wasn't ablated, 4 mm beyond the tumor, which the zone's surface runs past."""
+    tumor = ball((0, 0, 0), 7, Structure.TUMOR)
+    target = Target.of(ball((0, 0, 0), 17, Structure.ABLATION_ZONE), None)
+    doubted = measured(tumor, replace(target, untreated_mm=np.array([[11.0, 0.0, 0.0]])))
+    assert measured(tumor, target).judgement.verdict is Verdict.ADEQUATE
+    assert doubted.bounds.lower_mm == pytest.approx(4.0, abs=0.1)
+    assert doubted.judgement.verdict is Verdict.INDETERMINATE
+
+
+@pytest.mark.parametrize(("begins_mm", "is_told"), [(-12.0, False), (-2.0, True), (5.0, True), (8.0, True)])
+def test_a_liver_that_ends_within_the_tumor_carries_no_verdict(begins_mm, is_told):
+    """The zone leaves 2 mm below the tumor, where this liver's outline leaves the liver out; 8 mm and more elsewhere."""
+    points = GRID.points_at(np.moveaxis(np.indices(GRID.shape), 0, -1))
+    liver = LabelMask(voxels=points[..., 2] > begins_mm, geometry=GRID, structure=Structure.LIVER)
+    zone = ball((0, 0, 5), 15, Structure.ABLATION_ZONE)
+    judgement = measured(ball((0, 0, 0), 8, Structure.TUMOR), Target.of(zone, liver)).judgement
+    told = [reason for reason in judgement.reasons if "outside the liver's outline" in reason]
+    assert bool(told) is is_told
+    assert judgement.verdict is not Verdict.ADEQUATE
+
+
+def test_masks_that_share_no_frame_and_livers_elsewhere_are_refused():
+    far = grid_around((0, 0, 1800), shape=(60, 90, 90), spacing_mm=(1.0, 0.8, 0.8))
+    zone, tumor = ball((0, 0, 0), 15, Structure.ABLATION_ZONE), ball((0, 0, 1800), 7, Structure.TUMOR, far)
+    liver = ball((0, 0, 1800), 20, Structure.LIVER, far)
+    with pytest.raises(InputError) as refusal:
+        measure_masks(
+            [Lesion(lesion_id="1", tumor=tumor)],
+            [zone],
+            liver=liver,
+            ras_mutation=RasMutation.WILD_TYPE,
+            settings=Settings(),
+            case_id="c",
+        )
+    assert [fault.code for fault in refusal.value.faults] == ["TARGET_OUTSIDE_LIVER", "MASKS_APART"]
 
 
 def test_the_same_seed_gives_the_same_bounds():

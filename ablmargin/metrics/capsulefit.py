@@ -8,14 +8,15 @@ halfway between them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy import linalg
 from scipy.spatial import cKDTree
 
-from ablmargin.geometry import Array, BoolArray, FloatArray
-from ablmargin.metrics.bspline import first_places, live_places, live_values, roughness_matrix
+from ablmargin.geometry import BoolArray, FloatArray
+from ablmargin.metrics.bspline import roughness_matrix
+from ablmargin.metrics.crossings import some
+from ablmargin.metrics.levelfit import cells_over, normal_equations
+from ablmargin.metrics.levelset import LevelSet
 from ablmargin.threads import one_blas_thread
 
 FINEST_CELL_MM, MAX_COEFFICIENTS = 6.0, 700
@@ -49,13 +50,13 @@ def smooth_feet(
     tuple of ndarray, shapes (n, 3)
         Where the fit strays from a point by more than the voxels allow, as at an edge or in a fissure, the point stays.
     """
-    border = _Border.of(voxels, spacing, feet_mm, inward)
+    border = _fitted(voxels, spacing, feet_mm, inward)
     moved, normals = feet_mm, inward
     for _ in range(PULLS):
-        values, slopes = border.values_at(moved)
+        values, slopes = border.values_at(moved), border.slopes_at(moved)[:, 0]
         steepness = np.maximum(np.linalg.norm(slopes, axis=1, keepdims=True), 1e-9)
         normals = slopes / steepness
-        moved = moved - np.clip(values[:, None] / steepness, -spacing.max(), spacing.max()) * normals
+        moved = moved - np.clip(values / steepness, -spacing.max(), spacing.max()) * normals
     limit = TRUSTED_VOXELS * np.linalg.norm(inward * spacing, axis=1) + SPARE_MM
     trust = np.clip(2.0 - np.linalg.norm(moved - feet_mm, axis=1) / limit, 0.0, 1.0)
     trust[(normals * inward).sum(axis=1) < 0.5] = 0.0
@@ -64,44 +65,22 @@ def smooth_feet(
     return feet_mm + trust[:, None] * (moved - feet_mm), turned
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Border:
-    """The fitted field: coefficients, shape (a, b, c), on cells from ``low_mm`` on; positive inside."""
-
-    coefficients: FloatArray
-    low_mm: FloatArray
-    cell_mm: float
-
-    @classmethod
-    def of(cls, voxels: BoolArray, spacing: FloatArray, feet_mm: FloatArray, inward: FloatArray) -> _Border:
-        low, cell, sizes = _cells((np.array(voxels.shape) - 1) * spacing)
-        middles, weights, area = _crossings(voxels, spacing, feet_mm, inward)
-        few = some(len(feet_mm), MAX_SCALES)
-        scales = [feet_mm[few] + side * SCALE_MM * inward[few] for side in (1, -1)]
-        points = np.concatenate([middles, *scales])
-        values = np.repeat([0.0, SCALE_MM, -SCALE_MM], [len(middles), len(few), len(few)])
-        weights = np.concatenate([weights, np.full(2 * len(few), SCALE_WEIGHT * area / (2 * len(few)))])
-        matrix, side = _equations((points - low) / cell, values, weights, sizes)
-        matrix += SMOOTHNESS * roughness_matrix(sizes, cell)
-        matrix[np.diag_indices_from(matrix)] += 1e-9 * np.trace(matrix) / len(matrix)
-        solution = linalg.solve(matrix, side, assume_a="pos", check_finite=False)
-        return cls(coefficients=solution.reshape(sizes), low_mm=low, cell_mm=cell)
-
-    def values_at(self, points_mm: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Values, shape (n,), and gradients per mm, shape (n, 3)."""
-        scaled, sizes = (points_mm - self.low_mm) / self.cell_mm, self.coefficients.shape
-        live = self.coefficients.ravel()[first_places(scaled, sizes)[:, None] + live_places(sizes)]
-        values = np.einsum("nc,nc->n", live_values(scaled, sizes), live)
-        slopes = [np.einsum("nc,nc->n", live_values(scaled, sizes, slope_along=axis), live) for axis in range(3)]
-        return np.asarray(values), np.stack(slopes, axis=1) / self.cell_mm
-
-
-def _cells(extent: FloatArray) -> tuple[FloatArray, float, tuple[int, int, int]]:
-    """Cells over the whole box, as fine as the number of coefficients allows: corner, size and coefficients an axis."""
-    cell = FINEST_CELL_MM
-    while np.prod(sizes := np.maximum(np.ceil(extent / cell), 1).astype(int) + 3) > MAX_COEFFICIENTS:
-        cell *= 1.03
-    return (extent - (sizes - 3) * cell) / 2, float(cell), (int(sizes[0]), int(sizes[1]), int(sizes[2]))
+def _fitted(voxels: BoolArray, spacing: FloatArray, feet_mm: FloatArray, inward: FloatArray) -> LevelSet:
+    """One field for the whole border, positive inside."""
+    low, cell, sizes = cells_over(
+        np.zeros(3), (np.array(voxels.shape) - 1) * spacing, finest_mm=FINEST_CELL_MM, most=MAX_COEFFICIENTS
+    )
+    middles, weights, area = _crossings(voxels, spacing, feet_mm, inward)
+    few = some(len(feet_mm), MAX_SCALES)
+    scales = [feet_mm[few] + side * SCALE_MM * inward[few] for side in (1, -1)]
+    scaled = np.clip((np.concatenate([middles, *scales]) - low) / cell, 0.0, np.array(sizes) - 3.0)
+    values = np.repeat([0.0, SCALE_MM, -SCALE_MM], [len(middles), len(few), len(few)])
+    weights = np.concatenate([weights, np.full(2 * len(few), SCALE_WEIGHT * area / (2 * len(few)))])
+    matrix, side = normal_equations(scaled, values, weights, sizes)
+    matrix += SMOOTHNESS * roughness_matrix(sizes, cell)
+    matrix[np.diag_indices_from(matrix)] += 1e-9 * np.trace(matrix) / len(matrix)
+    solution = linalg.solve(matrix, side, assume_a="pos", check_finite=False)
+    return LevelSet(coefficients=solution.reshape(1, *sizes), low_mm=low, cell_mm=cell)
 
 
 def _crossings(
@@ -120,27 +99,3 @@ def _crossings(
     areas = spacing.prod() / spacing[axes] * (total / len(chosen))
     sd = np.maximum(spacing[axes] * along / np.sqrt(12.0), MIN_CROSSING_SD_MM)
     return middles, areas / sd**2, float(areas @ along)
-
-
-def _equations(
-    scaled: FloatArray, values: FloatArray, weights: FloatArray, sizes: tuple[int, int, int]
-) -> tuple[FloatArray, FloatArray]:
-    """Weighted least squares of point values: matrix and right-hand side, summed cell by cell."""
-    scaled = np.clip(scaled, 0.0, np.array(sizes) - 3.0)
-    first = first_places(scaled, sizes)
-    order = np.argsort(first, kind="stable")
-    first, basis = first[order], live_values(scaled[order], sizes)
-    weighted, live = basis * weights[order, None], live_places(sizes)
-    count = int(np.prod(sizes))
-    matrix, side = np.zeros((count, count)), np.zeros(count)
-    starts = np.flatnonzero(np.diff(first, prepend=-1))
-    for start, stop in zip(starts, np.append(starts[1:], len(first)), strict=True):
-        places = first[start] + live
-        matrix[np.ix_(places, places)] += weighted[start:stop].T @ basis[start:stop]
-        side[places] += values[order[start:stop]] @ weighted[start:stop]
-    return matrix, side
-
-
-def some(total: int, count: int) -> Array:
-    """Numbers of at most ``count`` of ``total`` things, always the same ones."""
-    return np.arange(total) if total <= count else np.sort(np.random.default_rng(0).choice(total, count, replace=False))

@@ -11,12 +11,15 @@ from ablmargin.geometry import Array, BoolArray, FloatArray, Triple, bounding_ge
 from ablmargin.metrics.depth import LiverDepth
 from ablmargin.metrics.distance import signed_distances_mm, voxelize
 from ablmargin.metrics.enclosing import smallest_ball
+from ablmargin.metrics.mesh import vertex_normals
 from ablmargin.metrics.nearest import surface_tree
 from ablmargin.metrics.surface import Surface
 from ablmargin.volume import LabelMask
 
 TOLERATED_MM = 0.15
 """A margin short by no more than this isn't worth a needle: outlines aren't known better than that."""
+LEAST_ADDED_ML = 0.05
+"""A ball that adds less than this, within the liver, mends nothing: what is missing lies outside."""
 CAPSULE_STEP_MM = 1.5
 FARTHEST_CAPSULE_MM = 25.0
 """Distances to the capsule are told up to here."""
@@ -86,7 +89,8 @@ def propose_completion(
     Returns
     -------
     Completion or None
-        None if no more than ``TOLERATED_MM`` of the margin is missing anywhere, or nothing of it inside the liver.
+        None if no more than ``TOLERATED_MM`` of the margin is missing anywhere, or next to nothing of it inside the
+        liver.
 
     Notes
     -----
@@ -102,15 +106,15 @@ def propose_completion(
     center, radius = smallest_ball(missing)
     around, capsule_distance = None, None
     if liver is not None and depth is not None:
-        around = _liver_around(liver, depth, (tumor, zone), center, max(radius, FARTHEST_CAPSULE_MM) + BOX_PAD_MM)
+        around = _liver_around(liver, depth, center, max(radius, FARTHEST_CAPSULE_MM) + BOX_PAD_MM)
         center, radius = _centered_in(around, missing, center, radius)
         capsule_distance = _capsule_distance_mm(around, center)
     radius += TOLERATED_MM
+    added_ml = _added_volume_ml(zone, around, center, radius)
+    if added_ml < LEAST_ADDED_ML:
+        return None
     return Completion(
-        center_mm=triple(center),
-        radius_mm=radius,
-        added_volume_ml=_added_volume_ml(zone, around, center, radius),
-        capsule_distance_mm=capsule_distance,
+        center_mm=triple(center), radius_mm=radius, added_volume_ml=added_ml, capsule_distance_mm=capsule_distance
     )
 
 
@@ -118,8 +122,9 @@ def _missing_border_mm(
     tumor: Surface, zone: Surface, margin_mm: FloatArray, *, reach_mm: float, depth: LiverDepth | None
 ) -> FloatArray:
     """Points all over the border of the missing tissue, shape (n, 3), its rims among them."""
+    outward = vertex_normals(tumor.vertices_mm, tumor.triangles)
     grown = Surface(
-        vertices_mm=tumor.vertices_mm + reach_mm * _normals(tumor), triangles=tumor.triangles, frame_uid=tumor.frame_uid
+        vertices_mm=tumor.vertices_mm + reach_mm * outward, triangles=tumor.triangles, frame_uid=tumor.frame_uid
     )
     outside = np.minimum(-signed_distances_mm(zone, grown.vertices_mm), _liver_beyond_mm(depth, grown.vertices_mm))
     near = reach_mm - _distances_mm(tumor, zone.vertices_mm, reach_mm)
@@ -140,15 +145,6 @@ def _distances_mm(tumor: Surface, points_mm: FloatArray, reach_mm: float) -> Flo
     samples = surface_tree(np.concatenate([tumor.vertices_mm, tumor.centroids_mm]))
     found = samples.query(points_mm, distance_upper_bound=reach_mm + LONGEST_EDGE_MM)[0]
     return np.minimum(found, reach_mm + LONGEST_EDGE_MM)
-
-
-def _normals(surface: Surface) -> FloatArray:
-    """Outward directions at the vertices, shape (n, 3)."""
-    a, b, c = (surface.vertices_mm[surface.triangles[:, corner]] for corner in range(3))
-    faces = np.repeat(np.cross(b - a, c - a), 3, axis=0)
-    corners, count = surface.triangles.ravel(), len(surface.vertices_mm)
-    sums = np.stack([np.bincount(corners, faces[:, axis], minlength=count) for axis in range(3)], axis=1)
-    return np.asarray(sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12))
 
 
 def _liver_beyond_mm(depth: LiverDepth | None, points_mm: FloatArray) -> FloatArray:
@@ -186,21 +182,10 @@ def _capsule_points_mm(depth: LiverDepth, tumor: Surface, reach_mm: float) -> Fl
     return np.concatenate(pieces)
 
 
-def _liver_around(
-    liver: LabelMask, depth: LiverDepth, targets: tuple[Surface, ...], center_mm: FloatArray, reach_mm: float
-) -> LabelMask:
-    """The liver in a box, without cavities, and with tumor and zone as far as they belong to it."""
-    index, pad = liver.geometry.indices_at(center_mm), reach_mm / np.array(liver.geometry.spacing_mm)
-    size = np.array(liver.geometry.shape)
-    start = np.clip(np.floor(index - pad), 0, size - 1).astype(int).tolist()
-    stop = np.clip(np.ceil(index + pad) + 1, np.array(start) + 1, size).astype(int).tolist()
-    part = liver.cropped((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
-    voxels = part.voxels.copy()
-    left_out = np.argwhere(np.any([voxelize(target, part.geometry) for target in targets], axis=0) & ~voxels)
-    voxels[tuple(left_out[depth.at(part.geometry.points_at(left_out)) > 0].T)] = True
-    return LabelMask(
-        voxels=np.asarray(ndimage.binary_fill_holes(voxels)), geometry=part.geometry, structure=liver.structure
-    )
+def _liver_around(liver: LabelMask, depth: LiverDepth, center_mm: FloatArray, reach_mm: float) -> LabelMask:
+    """The liver in a box: as its depth was told of where that is known, without cavities beyond."""
+    part = liver.cropped(*liver.geometry.box_around(center_mm[None], pad_mm=reach_mm))
+    return LabelMask(voxels=depth.mended_in(part), geometry=part.geometry, structure=liver.structure)
 
 
 def _is_in(mask: LabelMask, points_mm: FloatArray) -> BoolArray:

@@ -9,8 +9,9 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 from scipy.special import ndtri
 
-from ablmargin.geometry import Array, BoolArray, FloatArray, Geometry, triple
-from ablmargin.metrics.capsulefit import smooth_feet, some
+from ablmargin.geometry import Array, BoolArray, FloatArray, Geometry, Triple, triple
+from ablmargin.metrics.capsulefit import smooth_feet
+from ablmargin.metrics.crossings import some
 from ablmargin.metrics.distance import voxelize
 from ablmargin.metrics.edt import UNBOUNDED_MM, border_voxels
 from ablmargin.metrics.surface import Surface
@@ -31,13 +32,14 @@ MAX_BESIDE = 6000
 class LiverDepth:
     """The signed distance to the capsule on a grid around a tumor and its zone, positive inside, mm.
 
-    ``voxel_mm`` is the spacing of the liver's own mask along the same axes; the grid here may be coarser. ``inner_mm`` and
-    ``outer_mm`` are the centers of its voxels on either side of the capsule, shapes (n, 3) and (m, 3), LPS mm.
+    ``mended`` is what was taken for the liver, on the grid of its own mask; the grid of distances may be coarser along the
+    same axes. ``inner_mm`` and ``outer_mm`` are the centers of its voxels on either side of the capsule, shapes (n, 3) and
+    (m, 3), LPS mm.
     """
 
     distance_mm: FloatArray
     geometry: Geometry
-    voxel_mm: tuple[float, float, float]
+    mended: LabelMask
     inner_mm: FloatArray
     outer_mm: FloatArray
 
@@ -49,8 +51,7 @@ class LiverDepth:
         where they go beyond its convex hull: a zone drawn across the capsule doesn't move the capsule. Cavities enclosed
         in the liver are no capsule. Nor is the edge of the image: beyond it the liver is taken to go on as it is there.
         """
-        start, stop = _box(liver.geometry, tumor, zone)
-        part = liver.cropped(start, stop)
+        part = liver.cropped(*_box(liver.geometry, tumor, zone))
         targets = voxelize(zone, part.geometry) | voxelize(tumor, part.geometry)
         mended = _mended(part.voxels, targets)
         distance, steps = _smooth_distance_mm(mended, np.array(part.geometry.spacing_mm))
@@ -61,14 +62,28 @@ class LiverDepth:
         return cls(
             distance_mm=distance,
             geometry=coarse,
-            voxel_mm=part.geometry.spacing_mm,
+            mended=LabelMask(voxels=mended, geometry=part.geometry, structure=liver.structure),
             inner_mm=inner[some(len(inner), MAX_BESIDE)],
             outer_mm=outer[some(len(outer), MAX_BESIDE)],
         )
 
+    @property
+    def voxel_mm(self) -> Triple:
+        """Spacing of the liver's own mask."""
+        return self.mended.geometry.spacing_mm
+
     def shifted(self, deeper_mm: float) -> LiverDepth:
         """With a capsule that lies farther out, so that all is so much deeper; farther in if that is negative."""
         return replace(self, distance_mm=self.distance_mm + deeper_mm)
+
+    def mended_in(self, part: LabelMask) -> BoolArray:
+        """Voxels of a cut-out of the liver's mask, mended where depths are known and without cavities beyond."""
+        first = np.round(part.geometry.indices_at([self.mended.geometry.origin_mm])[0]).astype(int)
+        low, high = np.maximum(first, 0), np.minimum(first + self.mended.geometry.shape, part.geometry.shape)
+        voxels = _without_cavities(part.voxels)
+        if (low < high).all():
+            voxels[_slices(low, high)] = self.mended.voxels[_slices(low - first, high - first)]
+        return voxels
 
     def at(self, points_mm: FloatArray) -> FloatArray:
         """Depth of points, shape (n, 3) LPS mm to (n,); ``DEEPEST_MM`` stands for that or more."""
@@ -116,17 +131,18 @@ def _least_near(places_mm: FloatArray, values: FloatArray, points_mm: FloatArray
 def _box(geometry: Geometry, tumor: Surface, zone: Surface) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     """First and one past the last (k, j, i) index that matters, cut at the image's border."""
     spacing = np.array(geometry.spacing_mm)
-    near = np.maximum(3.0, 2 * _blur_mm(spacing) / spacing)
-    reach = np.concatenate([_padded(geometry, tumor, DEEPEST_MM / spacing), _padded(geometry, zone, near)])
-    size = np.array(geometry.shape)
-    start = np.clip(np.floor(reach.min(axis=0)), 0, size - 1).astype(int).tolist()
-    stop = np.clip(np.ceil(reach.max(axis=0)) + 1, np.array(start) + 1, size).astype(int).tolist()
+    near = np.maximum(3.0 * spacing, 2 * _blur_mm(spacing))
+    starts, stops = zip(
+        geometry.box_around(tumor.vertices_mm, pad_mm=DEEPEST_MM),
+        geometry.box_around(zone.vertices_mm, pad_mm=near),
+        strict=True,
+    )
+    start, stop = np.min(starts, axis=0).tolist(), np.max(stops, axis=0).tolist()
     return (start[0], start[1], start[2]), (stop[0], stop[1], stop[2])
 
 
-def _padded(geometry: Geometry, surface: Surface, voxels: FloatArray) -> FloatArray:
-    index = geometry.indices_at(surface.vertices_mm)
-    return np.stack([index.min(axis=0) - voxels, index.max(axis=0) + voxels])
+def _slices(start: Array, stop: Array) -> tuple[slice, ...]:
+    return tuple(slice(first, last) for first, last in zip(start, stop, strict=True))
 
 
 def _mended(liver: BoolArray, targets: BoolArray) -> BoolArray:
@@ -134,10 +150,16 @@ def _mended(liver: BoolArray, targets: BoolArray) -> BoolArray:
     mended, left_out = liver.copy(), np.argwhere(targets & ~liver)
     if len(left_out):
         mended[tuple(left_out[_in_hull(liver, left_out)].T)] = True
-    holes, count = ndimage.label(~mended)
+    return _without_cavities(mended)
+
+
+def _without_cavities(liver: BoolArray) -> BoolArray:
+    holes, count = ndimage.label(~liver)
     faces = [np.take(holes, end, axis=axis).ravel() for axis in range(3) for end in (0, -1)]
-    enclosed = np.setdiff1d(np.arange(1, count + 1), np.concatenate(faces))
-    return mended | np.isin(holes, enclosed) if len(enclosed) else mended
+    solid = np.ones(count + 1, dtype=bool)
+    solid[np.concatenate(faces)] = False
+    solid[0] = True  # the liver itself
+    return np.asarray(solid[holes])
 
 
 def _in_hull(liver: BoolArray, indices: Array) -> BoolArray:

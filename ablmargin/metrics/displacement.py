@@ -13,6 +13,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from ablmargin.geometry import Array, BoolArray, FloatArray, Geometry, bounding_geometry
+from ablmargin.metrics.mesh import areas_mm2, vertex_normals
 from ablmargin.metrics.nearest import surface_tree
 from ablmargin.metrics.surface import Surface
 
@@ -98,7 +99,7 @@ class _Sheet:
     ----------
     tree : cKDTree
     corners_mm, normals : ndarray, shape (n, 3)
-        Outward unit normals, the mean of those around.
+        Outward unit normals.
     apart_mm : float
         Typical distance of neighboring corners.
     """
@@ -112,15 +113,11 @@ class _Sheet:
     def of(cls, vertices_mm: FloatArray, triangles: Array) -> _Sheet:
         used, compact = np.unique(triangles, return_inverse=True)
         corners, faces = vertices_mm[used], compact.reshape(-1, 3)
-        a, b, c = (corners[faces[:, corner]] for corner in range(3))
-        across = np.cross(b - a, c - a)
-        around = [np.bincount(faces.ravel(), np.repeat(part, 3), minlength=len(corners)) for part in across.T]
-        normals = np.stack(around, axis=1)
         return cls(
             tree=surface_tree(corners),
             corners_mm=corners,
-            normals=normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12),
-            apart_mm=math.sqrt(float(np.linalg.norm(across, axis=1).sum()) / 2 / len(corners)),
+            normals=vertex_normals(corners, faces),
+            apart_mm=math.sqrt(float(areas_mm2(corners, faces).sum()) / len(corners)),
         )
 
     def signed_distances_mm(self, points_mm: FloatArray) -> FloatArray:

@@ -12,7 +12,6 @@ from ablmargin.geometry import BoolArray, FloatArray, Triple
 from ablmargin.metrics.levelfit import Fit, Problem
 from ablmargin.metrics.levelparts import in_parts
 from ablmargin.metrics.levelset import LevelSet
-from ablmargin.threads import one_blas_thread
 
 PAD_VOXELS = 3
 SOFTER = (0.1, 0.01)
@@ -49,20 +48,19 @@ def fit_level_set(
         In mm along the array axes, voxel (0, 0, 0) at the origin.
     """
     problem = Problem.of(voxels, distance_mm, np.array(spacing_mm), smoothness=smoothness, shares=shares)
-    with one_blas_thread():
-        whole = _whole(problem)
-        for _ in range(UNEVENNESS_ROUNDS):
-            uneven = problem.if_uneven(whole.level_set)
-            if uneven is problem:
-                break
-            problem, whole = uneven, _whole(uneven)
-        parts = in_parts(problem, whole)
-        if parts is not None:
-            yield parts.refined()
-        yield whole.refined()
-        for softer in SOFTER:
-            looser = replace(problem, penalty=softer * problem.penalty)
-            yield _whole(looser).refined()
+    whole = _whole(problem)
+    for _ in range(UNEVENNESS_ROUNDS):
+        uneven = problem.if_uneven(whole.level_set)
+        if uneven is problem:
+            break
+        problem, whole = uneven, _whole(uneven)
+    parts = in_parts(problem, whole)
+    if parts is not None:
+        yield parts.refined()
+    yield whole.refined()
+    for softer in SOFTER:
+        looser = replace(problem, penalty=softer * problem.penalty)
+        yield _whole(looser).refined()
 
 
 def _whole(problem: Problem) -> Fit:

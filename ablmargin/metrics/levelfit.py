@@ -89,20 +89,8 @@ class Problem:
         return replace(self, edges=edges.less_certain(unevenness))
 
     def equations(self, points: FloatArray, values: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Weighted least squares of point values: matrix and right-hand side, summed cell by cell."""
-        scaled = (points - self.low_mm) / self.cell_mm
-        first = first_places(scaled, self.sizes)
-        order = np.argsort(first, kind="stable")
-        first, basis = first[order], live_values(scaled[order], self.sizes)
-        weighted, live = basis * weights[order, None], live_places(self.sizes)
-        right = np.einsum("nc,n->nc", weighted, values[order])
-        starts = np.flatnonzero(np.diff(first, prepend=-1))
-        matrix, side = np.zeros(self.penalty.shape), np.zeros(len(self.penalty))
-        for start, stop in zip(starts, np.append(starts[1:], len(first)), strict=True):
-            places = first[start] + live
-            matrix[places[:, None], places] += weighted[start:stop].T @ basis[start:stop]
-            side[places] += right[start:stop].sum(axis=0)
-        return matrix, side
+        """Weighted least squares of values at points, mm: matrix and right-hand side."""
+        return normal_equations((points - self.low_mm) / self.cell_mm, values, weights, self.sizes)
 
 
 class Fit:
@@ -180,13 +168,47 @@ def _excess_sd(off_mm: FloatArray, own_mm: float, share: float) -> float:
     return math.sqrt(max(excess, 0.0)) / float(ndtri((1 + share) / 2))
 
 
+def normal_equations(
+    scaled: FloatArray, values: FloatArray, weights: FloatArray, sizes: tuple[int, int, int]
+) -> tuple[FloatArray, FloatArray]:
+    """Weighted least squares of values at points, shape (n, 3), counted in cells: matrix and right-hand side.
+
+    Summed cell by cell, since the same splines live on the whole of one.
+    """
+    first = first_places(scaled, sizes)
+    order = np.argsort(first, kind="stable")
+    first, basis = first[order], live_values(scaled[order], sizes)
+    weighted, live, count = basis * weights[order, None], live_places(sizes), math.prod(sizes)
+    right = np.einsum("nc,n->nc", weighted, values[order])
+    starts = np.flatnonzero(np.diff(first, prepend=-1))
+    matrix, side = np.zeros((count, count)), np.zeros(count)
+    for start, stop in zip(starts, np.append(starts[1:], len(first)), strict=True):
+        places = first[start] + live
+        matrix[places[:, None], places] += weighted[start:stop].T @ basis[start:stop]
+        side[places] += right[start:stop].sum(axis=0)
+    return matrix, side
+
+
+def cells_over(
+    low_mm: FloatArray, high_mm: FloatArray, *, finest_mm: float, most: int
+) -> tuple[FloatArray, float, tuple[int, int, int]]:
+    """Cubic cells over a box, centered on it, as fine as the number of coefficients allows.
+
+    Returns
+    -------
+    tuple
+        Where the first cell begins, shape (3,), the cells' size, mm, and the number of coefficients along each axis.
+    """
+    cell = finest_mm
+    while np.prod(sizes := np.maximum(np.ceil((high_mm - low_mm) / cell), 1).astype(int) + 3) > most:
+        cell *= 1.03
+    start = (low_mm + high_mm - (sizes - 3) * cell) / 2
+    return start, float(cell), (int(sizes[0]), int(sizes[1]), int(sizes[2]))
+
+
 def _cells(voxels: BoolArray, spacing: FloatArray) -> tuple[FloatArray, float, tuple[int, int, int]]:
-    """The box around the mask, its cells as fine as the number of coefficients allows, centered on the mask."""
+    """The cells over the box around a mask."""
     extents = [np.flatnonzero(voxels.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
     low = (np.array([used[0] for used in extents]) - 1.5) * spacing
     high = (np.array([used[-1] for used in extents]) + 1.5) * spacing
-    cell = MIN_CELL_MM
-    while np.prod(sizes := np.ceil((high - low) / cell).astype(int) + 3) > MAX_COEFFICIENTS:
-        cell *= 1.03
-    start = (low + high - (sizes - 3) * cell) / 2
-    return start, float(cell), (int(sizes[0]), int(sizes[1]), int(sizes[2]))
+    return cells_over(low, high, finest_mm=MIN_CELL_MM, most=MAX_COEFFICIENTS)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-from ablmargin.geometry import BoolArray, FloatArray, Geometry, PointTransform
+from ablmargin.geometry import BoolArray, FloatArray, PointTransform
 from ablmargin.metrics.distance import voxelize
 from ablmargin.metrics.edt import averaged_signed_edt_mm
 from ablmargin.metrics.mesh import normals
@@ -77,7 +77,7 @@ def liver_across_gaps(liver: LabelMask, zone: Surface) -> LabelMask:
         The same mask if no gap runs along a square centimeter of the zone's border.
     """
     rays_mm = np.arange(0.5, GAP_MM + BEYOND_MM + 0.25, 0.5)
-    start, stop = _box_around(liver.geometry, zone, pad_mm=rays_mm[-1] + 1)
+    start, stop = liver.geometry.box_around(zone.vertices_mm, pad_mm=rays_mm[-1] + 1)
     part = liver.cropped(start, stop)
     solid = part.voxels | voxelize(zone, part.geometry)
     places = zone.centroids_mm[:, None] + rays_mm[:, None] * normals(zone.vertices_mm, zone.triangles)[:, None]
@@ -105,24 +105,10 @@ def _gaps(solid: BoolArray, beyond: int) -> BoolArray:
     return np.asarray(follows & ~solid)
 
 
-def _box_around(
-    geometry: Geometry, surface: Surface, *, pad_mm: float
-) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    index, pad = geometry.indices_at(surface.vertices_mm), pad_mm / np.array(geometry.spacing_mm)
-    size = np.array(geometry.shape)
-    start = np.clip(np.floor(index.min(axis=0) - pad), 0, size - 1).astype(int).tolist()
-    stop = np.clip(np.ceil(index.max(axis=0) + pad) + 1, np.array(start) + 1, size).astype(int).tolist()
-    return (start[0], start[1], start[2]), (stop[0], stop[1], stop[2])
-
-
 def _depths_mm(liver: LabelMask, points_mm: FloatArray) -> FloatArray:
     """Depth of points, shape (n, 3), below the liver's border, negative outside; 0 outside of the image."""
-    index = liver.geometry.indices_at(points_mm)
-    shape, pad = np.array(liver.geometry.shape), np.ceil(2 * DEEP_MM / np.array(liver.geometry.spacing_mm)).astype(int)
-    low = np.clip(np.floor(index.min(axis=0)).astype(int) - pad, 0, shape - 1)
-    high = np.clip(np.ceil(index.max(axis=0)).astype(int) + pad + 1, low + 1, shape)
-    part = liver.cropped((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+    part = liver.cropped(*liver.geometry.box_around(points_mm, pad_mm=2 * DEEP_MM + liver.coarsest_spacing_mm))
     if part.is_empty:
-        return np.zeros(len(index))
-    depth = averaged_signed_edt_mm(part.voxels, part.geometry.spacing_mm)
-    return np.asarray(ndimage.map_coordinates(depth, (index - low).T, order=1, mode="constant", cval=0.0))
+        return np.zeros(len(points_mm))
+    depth, index = averaged_signed_edt_mm(part.voxels, part.geometry.spacing_mm), part.geometry.indices_at(points_mm)
+    return np.asarray(ndimage.map_coordinates(depth, index.T, order=1, mode="constant", cval=0.0))

@@ -89,6 +89,14 @@ def normals(vertices_mm: FloatArray, triangles: Array) -> FloatArray:
     return np.asarray(across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12))
 
 
+def vertex_normals(vertices_mm: FloatArray, triangles: Array) -> FloatArray:
+    """Unit normals at the vertices, shape (n, 3), the mean of the triangles around by area; zero at one without any."""
+    a, b, c = (vertices_mm[triangles[:, corner]] for corner in range(3))
+    across, corners = np.repeat(np.cross(b - a, c - a), 3, axis=0), triangles.ravel()
+    sums = np.stack([np.bincount(corners, part, minlength=len(vertices_mm)) for part in across.T], axis=1)
+    return np.asarray(sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12))
+
+
 def enclosed_mm3(vertices_mm: FloatArray, triangles: Array) -> float:
     """Volume inside a closed mesh; negative if it faces inward."""
     a, b, c = (vertices_mm[triangles[:, corner]] for corner in range(3))

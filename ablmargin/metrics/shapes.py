@@ -22,7 +22,16 @@ FEWEST_ACROSS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """How many voxels a mask has, in all and across where it is thinnest, on the grid that it was drawn on."""
+    """How many voxels a mask has, on the grid that it was drawn on.
+
+    Parameters
+    ----------
+    voxels : int
+        In all.
+    across : int
+        Across the largest part where it is thickest, along that of its axes that leads out soonest: n for a ball or a slab
+        of n voxels, however large and in whichever direction the slab.
+    """
 
     voxels: int
     across: int
@@ -46,19 +55,42 @@ def extent_of(mask: LabelMask) -> Extent:
     Extent(voxels=25, across=1)
     """
     own = np.array(mask.geometry.spacing_mm)
-    drawn = np.maximum(own, mask.origin.drawn_spacing_mm or own)
-    filled = np.argwhere(mask.voxels)
-    sides_mm = (np.ptp(filled, axis=0) + 1) * own
-    return Extent(
-        voxels=round(len(filled) * float((own / drawn).prod())), across=round(float((sides_mm / drawn).min()))
-    )
+    drawn_voxels = own / np.maximum(own, mask.origin.drawn_spacing_mm or own)
+    labels, sizes = _labeled(mask)
+    largest = int(sizes.argmax())
+    part = labels[ndimage.find_objects(labels)[largest]] == largest + 1
+    return Extent(voxels=round(float(sizes.sum() * drawn_voxels.prod())), across=round(_thickness(part, drawn_voxels)))
 
 
 def part_volumes_ml(mask: LabelMask) -> tuple[float, ...]:
     """Volumes of the parts that don't touch each other, not even at a corner, the largest first."""
-    labels, count = ndimage.label(mask.cropped(*mask.bounding_box()).voxels, np.ones((3, 3, 3)))
-    sizes = np.sort(np.bincount(labels.ravel(), minlength=count + 1)[1:])[::-1]
+    sizes = np.sort(_labeled(mask)[1])[::-1]
     return tuple((sizes * mask.geometry.voxel_volume_ml).tolist())
+
+
+def _labeled(mask: LabelMask) -> tuple[Array, Array]:
+    """The parts in the box around a mask, numbered from 1 on, and how many voxels each has."""
+    labels, count = ndimage.label(mask.cropped(*mask.bounding_box()).voxels, np.ones((3, 3, 3)))
+    return labels, np.bincount(labels.ravel(), minlength=count + 1)[1:]
+
+
+def _thickness(part: BoolArray, steps: FloatArray) -> float:
+    """Twice the longest way out along the axes, in steps of so much a voxel along each: to the faces of the voxels.
+
+    It is found on a grid of half voxels, so that also the middle of an even number of them is a place.
+    """
+    halved = np.pad(part, 1)
+    for axis in range(3):
+        halved = np.repeat(halved, 2, axis=axis)
+    way_out = np.where(halved, np.float32(np.inf), np.float32(0))
+    for axis, step in enumerate(steps):
+        from_low = np.moveaxis(way_out, axis, 0)  # a view
+        ramp = (np.float32(step) * np.arange(len(from_low), dtype=np.float32))[:, None, None]
+        for ways in (from_low, from_low[::-1]):
+            np.subtract(ways, ramp, out=ways)
+            np.minimum.accumulate(ways, axis=0, out=ways)
+            np.add(ways, ramp, out=ways)
+    return float(way_out.max())
 
 
 def without_cavities(surface: Surface) -> tuple[Surface, tuple[float, ...]]:

@@ -20,6 +20,7 @@ from ablmargin.metrics.edt import averaged_signed_edt_mm
 from ablmargin.metrics.isosurface import zero_level
 from ablmargin.metrics.levelcandidates import PAD_VOXELS, fit_level_set
 from ablmargin.metrics.mesh import Mesh, areas_mm2, enclosed_mm3, joined, voxel_mesh
+from ablmargin.threads import one_blas_thread
 from ablmargin.volume import LabelMask
 
 MIN_SPLINE_VOXELS = 50
@@ -102,6 +103,7 @@ class Surface:
         return Surface(vertices_mm=mapped, triangles=self.triangles, frame_uid=frame_uid)
 
 
+@one_blas_thread()
 def surface_of(mask: LabelMask, *, method: Method = "spline") -> Surface:
     """Surface of a mask, closed also where the mask ends at the edge of its image.
 
@@ -142,12 +144,23 @@ def surface_of(mask: LabelMask, *, method: Method = "spline") -> Surface:
 
 def _spline_meshes(voxels: BoolArray, spacing_mm: Triple, shares: Shares | None) -> Mesh:
     """The mesh of all parts and cavities; of the bare voxels if the smooth ones cut each other."""
-    meshes = []
+    meshes: list[Mesh] = []
+    known: dict[tuple[object, ...], Mesh] = {}
     for solid in _solids(voxels, shares):
-        vertices, triangles = _spline_mesh(solid, spacing_mm) or voxel_mesh(solid.voxels, spacing_mm, solid.shares)
+        vertices, triangles = _spline_mesh(solid, spacing_mm) or _voxel_mesh(solid, spacing_mm, known)
         placed = vertices + solid.first * np.array(spacing_mm)
         meshes.append((placed, triangles if solid.faces_out else triangles[:, ::-1]))
     return voxel_mesh(voxels, spacing_mm, shares) if _cut_each_other(meshes) else joined(meshes)
+
+
+def _voxel_mesh(solid: _Solid, spacing_mm: Triple, known: dict[tuple[object, ...], Mesh]) -> Mesh:
+    """The mesh that follows a solid's voxels; noise is made of few shapes many times over, so these are ``known``."""
+    if solid.shares is not None:
+        return voxel_mesh(solid.voxels, spacing_mm, solid.shares)
+    shape = (*solid.voxels.shape, solid.voxels.tobytes())
+    if shape not in known:
+        known[shape] = voxel_mesh(solid.voxels, spacing_mm)
+    return known[shape]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -253,17 +266,28 @@ def _strays(mesh: Mesh, voxels: BoolArray, spacing_mm: Triple) -> BoolArray:
 
 def _cut_each_other(meshes: list[Mesh]) -> bool:
     """Whether a part lies neither wholly inside nor wholly outside another."""
-    low = np.array([vertices.min(axis=0) for vertices, _ in meshes])
-    high = np.array([vertices.max(axis=0) for vertices, _ in meshes])
+    counts = np.array([len(vertices) for vertices, _ in meshes])
+    points, owners = np.concatenate([vertices for vertices, _ in meshes]), np.repeat(np.arange(len(meshes)), counts)
+    order = np.argsort(points[:, 0])
+    points, owners = points[order], owners[order]
     for number, mesh in enumerate(meshes):
-        meeting = ((low <= high[number]) & (high >= low[number])).all(axis=1)
-        if any(_straddles(meshes[other], mesh) for other in np.flatnonzero(meeting) if other != number):
+        near = _in_box_of(mesh[0], points)
+        near = near[owners[near] != number]
+        if not len(near):
+            continue
+        inside = np.bincount(owners[near[_inside(mesh, points[near])]], minlength=len(meshes))
+        if ((inside > 0) & (inside < counts)).any():
             return True
     return False
 
 
-def _straddles(mine: Mesh, other: Mesh) -> bool:
-    points, (low, high) = mine[0], (other[0].min(axis=0), other[0].max(axis=0))
-    near = ((points >= low) & (points <= high)).all(axis=1)
-    inside = signed_distances_mm(Surface(vertices_mm=other[0], triangles=other[1]), points[near]) > 0
-    return bool(inside.any() and not (near.all() and inside.all()))
+def _in_box_of(vertices: FloatArray, points: FloatArray) -> Array:
+    """Numbers of the points, sorted along the first axis, that lie in the box around vertices."""
+    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    first, last = np.searchsorted(points[:, 0], low[0]), np.searchsorted(points[:, 0], high[0], side="right")
+    span = points[first:last]
+    return np.asarray(first + np.flatnonzero(((span >= low) & (span <= high)).all(axis=1)))
+
+
+def _inside(mesh: Mesh, points: FloatArray) -> BoolArray:
+    return np.asarray(signed_distances_mm(Surface(vertices_mm=mesh[0], triangles=mesh[1]), points) > 0)

@@ -32,7 +32,7 @@ from ablmargin.metrics.margin import MarginResult
 from ablmargin.metrics.surface import Surface
 
 MAX_POINTS = 300
-Z975 = 1.96
+Z975, Z95 = 1.96, 1.645
 CONFIDENCE = 0.95
 LOWER_SPREADS, LOWER_STEPS = (1.0, 1.6, 4.0), (0.75, 1.2, 1.85)
 """How many standard deviations the lower bound lies under the observed minimum, by the margins' spread over the surface,
@@ -133,7 +133,7 @@ def bound_margin(
         a point that is counted as ablated because of the capsule stays so however it is displaced. The lower bound then
         takes its largest distance. Tumor that sticks out of the zone at the capsule by no more than ``FEIGNED_SD``
         standard deviations lowers the lower bound and the best estimate, but not the upper bound: the alignment alone
-        may have moved it there.
+        may have moved it there. The spread then reaches as far as the upper bound.
 
     Raises
     ------
@@ -239,8 +239,9 @@ def _constrained_bounds(
     if not feigned.any():
         return bounds
     change = draw(capsule_field(zone, inside, allowed | feigned, points, sd_mm=sd))
-    lenient = _upper(np.where(feigned, free, seen), change, areas, sd) + sampling
-    return replace(bounds, upper_mm=max(bounds.upper_mm, lenient))
+    upper = max(bounds.upper_mm, _upper(np.where(feigned, free, seen), change, areas, sd) + sampling)
+    spread = max(bounds.spread_mm, (upper - bounds.corrected_mm) / Z95)
+    return replace(bounds, upper_mm=upper, spread_mm=spread)
 
 
 def _bounds(
@@ -260,7 +261,7 @@ def _bounds(
     radius = math.sqrt(float(areas.sum()) / (4 * math.pi))
     lowest = (field[:, None].astype(np.float32) + change).argmin(axis=0)
     wander = float(np.linalg.norm(points[lowest] - points[field.argmin()], axis=1).mean()) / radius
-    raised = CORRECTION + CORRECTION_SPREAD * min(spread, 4.0) + CORRECTION_WANDER * wander
+    raised = max(CORRECTION + CORRECTION_SPREAD * min(spread, 4.0) + CORRECTION_WANDER * wander, 0.0)
     corrected = float(np.clip(low + sd * raised, lower, upper))
     return _widened(lower, upper, corrected, RESIDUAL_SD * sd, sampling)
 

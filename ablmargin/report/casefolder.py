@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ablmargin.case import Case
 from ablmargin.errors import UsageError
 from ablmargin.imagefile import save_mask, save_vector_field
 from ablmargin.registration.transform import displacement_on
@@ -55,7 +54,7 @@ def write_case_folder(result: CaseResult, out: Path, *, overwrite: bool, command
     """
     with new_folder(out, overwrite=overwrite) as folder:
         started = time.perf_counter()
-        _write_masks(result.case, folder)
+        _write_masks(result, folder)
         _write_registration(result, folder)
         if result.lesions and result.status == "complete":
             save_margins(result, folder / "margins.csv")
@@ -147,24 +146,32 @@ def _with_report_time(result: CaseResult, seconds: float) -> CaseResult:
     return replace(result, timings_s=timings | {"report": seconds, "total": total + seconds})
 
 
-def _write_masks(case: Case | None, folder: Path) -> None:
-    if case is None:
-        return
+def _write_masks(result: CaseResult, folder: Path) -> None:
+    """Write every outline on the grid that it was measured on."""
     (folder / "masks").mkdir()
-    for name, mask in _named_masks(case):
+    for name, mask in _named_masks(result):
         save_mask(mask, folder / "masks" / f"{name}.nii.gz")
 
 
-def _named_masks(case: Case) -> Iterator[tuple[str, LabelMask]]:
-    for name, liver in (("liver-pre", case.pre.liver), ("liver-post", case.post.liver)):
+def _named_masks(result: CaseResult) -> Iterator[tuple[str, LabelMask]]:
+    for name, liver in _named_livers(result):
         if liver is not None:
             yield name, liver
-    for lesion in case.lesions:
+    drawn = result.case or result.outlines
+    if drawn is None:
+        return
+    for lesion in drawn.lesions:
         yield f"tumor-{lesion.lesion_id}", lesion.tumor
-    if len(case.zones) == 1:
-        yield "ablation", case.zones[0]
+    if len(drawn.zones) == 1:
+        yield "ablation", drawn.zones[0]
     else:
-        yield from ((f"ablation-{number}", zone) for number, zone in enumerate(case.zones, start=1))
+        yield from ((f"ablation-{number}", zone) for number, zone in enumerate(drawn.zones, start=1))
+
+
+def _named_livers(result: CaseResult) -> list[tuple[str, LabelMask | None]]:
+    if result.case is not None:
+        return [("liver-pre", result.case.pre.liver), ("liver-post", result.case.post.liver)]
+    return [("liver", None if result.outlines is None else result.outlines.liver)]
 
 
 def _write_registration(result: CaseResult, folder: Path) -> None:

@@ -6,6 +6,7 @@ One file without scripts and without anything fetched: it opens offline and prin
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ablmargin.case import Exam, RasMutation
 from ablmargin.clinical.criteria import EVIDENCE, THRESHOLDS_MM, Verdict
-from ablmargin.report import DISCLAIMER
+from ablmargin.report import DISCLAIMER, UNNAMED_CASE
 from ablmargin.report.mending import mending_sentences
 from ablmargin.report.numbers import UNKNOWN, lesion_numbers, registration_numbers, signed_mm
 from ablmargin.report.planes import views_at_thinnest
@@ -66,7 +67,7 @@ def report_html(result: CaseResult) -> str:
     series = [] if result.case is None else [_series("before", result.case.pre), _series("after", result.case.post)]
     page = _environment().get_template("report.html.j2")
     return page.render(
-        case_id=result.case_id,
+        case_id="" if result.case_id == UNNAMED_CASE else result.case_id,
         disclaimer=DISCLAIMER,
         state=_state(result),
         headline=_headline(result),
@@ -100,6 +101,15 @@ def place_in_letters(point_mm: Any) -> str:
     )
 
 
+def with_minus_signs(text: str) -> str:
+    """A sentence with a minus sign before each negative number, as the numbers of the report have it.
+
+    >>> with_minus_signs("bounds, -3.0 and 8.5 mm; tumor-2.nii, 5-10")
+    'bounds, −3.0 and 8.5 mm; tumor-2.nii, 5-10'
+    """
+    return re.sub(r"(?<![\w.)-])-(?=\d)", "−", text)
+
+
 def _pictures(result: CaseResult, lesion: LesionResult) -> Iterator[Picture]:
     withheld = _is_withheld(result)
     within = _WITHIN if lesion.margin.minimum_mm < lesion.judged_minimum_mm else ""
@@ -121,8 +131,8 @@ def _slices_caption(result: CaseResult, lesion: LesionResult) -> str:
     ball = "" if lesion.completion is None else _BALL
     if result.case is not None:
         return _SLICES.format(place=_thinnest_place(lesion)) + ball
-    ring = "" if lesion.capsule is None else _RING_IGNORES_LIVER
-    return _MASKS.format(place=_thinnest_place(lesion)) + ring + ball
+    liver = "" if result.outlines is None or result.outlines.liver is None else _RING_ENDS
+    return _MASKS.format(place=_thinnest_place(lesion), ends=liver) + ball
 
 
 def _thinnest_place(lesion: LesionResult) -> str:
@@ -144,8 +154,8 @@ _SLICES_FAILED = (
     "Both exams as the failed registration laid them over each other, with the tumor’s outline from before ablation. "
     "What doesn’t match here is why no margin is given."
 )
-_MASKS = "The three planes through the {place} (cross). The ablation zone should reach the dotted line."
-_RING_IGNORES_LIVER = " The dotted line takes no account of the liver: outside of it no margin is asked for."
+_MASKS = "The three planes through the {place} (cross). The ablation zone should reach the dotted line{ends}."
+_RING_ENDS = ", which ends where the liver (brown) ends"
 _SURFACE = (
     "The tumor’s surface, colored by how much ablated tissue lies beyond it, nothing excluded. Right: the whole surface unrolled like a map "
     "of the globe, with the front (anterior) in its middle. The circle marks the {place}. "
@@ -224,7 +234,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(mm=signed_mm, letters=place_in_letters)
+    environment.filters.update(mm=signed_mm, letters=place_in_letters, minus=with_minus_signs)
     return environment
 
 

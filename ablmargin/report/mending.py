@@ -48,7 +48,14 @@ def _where(deficit: Deficit) -> str:
     if abs(deficit.axial_offset_mm) >= LEAST_OFFSET_MM:
         level = "cranial" if deficit.axial_offset_mm > 0 else "caudal"
         parts.append(f"on average {abs(deficit.axial_offset_mm):.0f} mm {level} of the tumor’s center")
-    return ", ".join(parts)
+    return _in_both_words(", ".join(parts))
+
+
+def _in_both_words(text: str) -> str:
+    """The sides along the body also as the rest of the report names them, once each."""
+    for word, other in (("cranial", "superior"), ("caudal", "inferior")):
+        text = text.replace(word, f"{word} ({other})", 1)
+    return text
 
 
 def _ball(completion: Completion) -> str:

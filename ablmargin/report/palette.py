@@ -8,6 +8,7 @@ TUMOR = "#ffb000"
 ZONE = "#4fc3ff"
 RING = "#ffffff"
 BALL = "#7dd87d"
+LIVER = "#4a4038"
 INK = "#1d2733"
 MUTED = "#667380"
 

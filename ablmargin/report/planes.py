@@ -58,7 +58,8 @@ class View:
     ``before_hu`` and ``after_hu`` have shape (n, n), rows going down, or are None without images. ``tumor`` are line
     pieces, shape (m, 2, 2), right and down in mm. ``zone_mm`` and ``grown_mm`` are signed distances, positive inside,
     to the zone, to the tumor grown by the required margin (NaN outside the liver) and to the ball that would complete
-    the margin (None if none is proposed), on every second pixel.
+    the margin (None if none is proposed), on every second pixel. There, ``in_liver`` tells the liver with its tumor and
+    zone; None if it isn't known.
     """
 
     plane: Plane
@@ -70,6 +71,7 @@ class View:
     zone_mm: FloatArray
     grown_mm: FloatArray
     ball_mm: FloatArray | None
+    in_liver: BoolArray | None
 
     @property
     def outline_axis_mm(self) -> FloatArray:
@@ -88,7 +90,7 @@ def views_at_thinnest(result: CaseResult, lesion: LesionResult) -> tuple[View, .
     scene = _Scene(
         before=None if result.case is None else result.case.pre.volume,
         after=None if result.case is None else result.case.post.volume,
-        liver=None if result.case is None else result.case.pre.liver,
+        liver=_liver_before(result),
         post_from_pre=None if result.alignment is None else result.alignment.post_from_pre,
         lesion=lesion,
         zone=result.zone,
@@ -112,6 +114,12 @@ class _Scene:
     place_mm: FloatArray
     center_mm: FloatArray
     half_field_mm: float
+
+
+def _liver_before(result: CaseResult) -> LabelMask | None:
+    if result.case is not None:
+        return result.case.pre.liver
+    return None if result.outlines is None else result.outlines.liver
 
 
 def cut(surface: Surface, point_mm: FloatArray, normal: FloatArray) -> FloatArray:
@@ -140,6 +148,11 @@ def _view(plane: Plane, scene: _Scene) -> View:
     before_mm = origin_mm + across[..., None] * axes[0] + along[..., None] * axes[1]
     after_mm = _mapped(before_mm, scene.post_from_pre)
     coarse_mm = after_mm[::OUTLINE_STRIDE, ::OUTLINE_STRIDE]
+    zone_mm, tumor_mm = (_distances_mm(surface, coarse_mm) for surface in (scene.zone, lesion.tumor_post))
+    in_liver = _in_liver(scene.liver, before_mm[::OUTLINE_STRIDE, ::OUTLINE_STRIDE])
+    if in_liver is not None:
+        in_liver |= (zone_mm >= 0) | (tumor_mm >= 0)  # many outlines leave their targets out
+    grown_mm = tumor_mm + lesion.judgement.required_margin_mm
     right, down = axes @ (scene.place_mm - origin_mm)
     return View(
         plane=plane,
@@ -148,12 +161,9 @@ def _view(plane: Plane, scene: _Scene) -> View:
         before_hu=None if scene.before is None else sample_hu(scene.before, before_mm),
         after_hu=None if scene.after is None else sample_hu(scene.after, after_mm),
         tumor=(cut(lesion.tumor_pre, origin_mm, normal) - origin_mm) @ axes.T,
-        zone_mm=_distances_mm(scene.zone, coarse_mm),
-        grown_mm=np.where(
-            _is_liver(scene.liver, before_mm[::OUTLINE_STRIDE, ::OUTLINE_STRIDE]),
-            _distances_mm(lesion.tumor_post, coarse_mm) + lesion.judgement.required_margin_mm,
-            np.nan,
-        ),
+        zone_mm=zone_mm,
+        grown_mm=grown_mm if in_liver is None else np.where(in_liver, grown_mm, np.nan),
+        in_liver=in_liver,
         ball_mm=_ball_mm(lesion.completion, coarse_mm),
     )
 
@@ -192,10 +202,10 @@ def _mapped(points_mm: FloatArray, transform: PointTransform | None) -> FloatArr
     return transform.map_points(points_mm.reshape(-1, 3)).reshape(points_mm.shape)
 
 
-def _is_liver(liver: LabelMask | None, points_mm: FloatArray) -> BoolArray:
-    """Which points lie in the liver; all where its outline isn't known."""
+def _in_liver(liver: LabelMask | None, points_mm: FloatArray) -> BoolArray | None:
+    """Which points lie in the liver's mask."""
     if liver is None:
-        return np.ones(points_mm.shape[:-1], bool)
+        return None
     index = np.rint(liver.geometry.indices_at(points_mm)).astype(int)
     within = ((index >= 0) & (index < liver.geometry.shape)).all(axis=-1)
     found = np.zeros(points_mm.shape[:-1], bool)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
 from ablmargin.geometry import FloatArray
-from ablmargin.report.palette import BALL, INK, RING, TUMOR, ZONE
+from ablmargin.report.palette import BALL, INK, LIVER, RING, TUMOR, ZONE
 from ablmargin.report.planes import View
 from ablmargin.report.png import png_bytes
 
@@ -43,8 +45,11 @@ def draw_slices(views: Sequence[View], *, required_mm: float, measured: bool = T
         row[0].set_ylabel(title, fontsize=11, color=INK, labelpad=6)
     for view, axis in zip(views, axes[0], strict=True):
         axis.set_title(view.plane.name, fontsize=11, color=INK, pad=5)
-    proposed = any(view.ball_mm is not None for view in views)
-    _draw_legend(figure, required_mm, measured=measured, proposed=proposed)
+    entries: list[Artist] = [Patch(color=LIVER, label="liver")] if any(map(_shows_liver, views)) else []
+    entries += _lines(required_mm, measured=measured, proposed=any(view.ball_mm is not None for view in views))
+    figure.legend(
+        handles=entries, loc="outside lower center", ncols=len(entries), frameon=False, fontsize=9.5, labelcolor=INK
+    )
     return png_bytes(figure)
 
 
@@ -54,6 +59,9 @@ def _draw_view(axis: Axes, view: View, *, is_before: bool, measured: bool) -> No
     image = view.before_hu if is_before else view.after_hu
     if image is not None:
         _draw_image(axis, image, half)
+    elif _shows_liver(view):
+        where = view.outline_axis_mm
+        axis.contourf(where, where, view.in_liver, levels=[0.5, 1.5], colors=LIVER)
     if measured and not is_before:
         where = view.outline_axis_mm
         axis.contour(where, where, view.grown_mm, levels=[0.0], colors=RING, linewidths=1.0, linestyles="dotted")
@@ -67,6 +75,11 @@ def _draw_view(axis: Axes, view: View, *, is_before: bool, measured: bool) -> No
     _draw_scale(axis, half)
     axis.set(xlim=(-half, half), ylim=(half, -half), xticks=[], yticks=[], aspect="equal")
     axis.spines[:].set_visible(False)
+
+
+def _shows_liver(view: View) -> bool:
+    """Where there are no images; they show it better than its outline."""
+    return view.before_hu is None and view.in_liver is not None
 
 
 def _draw_image(axis: Axes, image_hu: FloatArray, half_mm: float) -> None:
@@ -114,8 +127,9 @@ def _draw_scale(axis: Axes, half_mm: float) -> None:
     axis.text(left, down - 0.03 * half_mm, text, color="white", fontsize=8, va="bottom", path_effects=HALO)
 
 
-def _draw_legend(figure: Figure, required_mm: float, *, measured: bool, proposed: bool) -> None:
-    lines = [Line2D([], [], color=TUMOR, linewidth=2.5, label="tumor")]
+def _lines(required_mm: float, *, measured: bool, proposed: bool) -> list[Artist]:
+    """The legend's entries for what is drawn as a line."""
+    lines: list[Artist] = [Line2D([], [], color=TUMOR, linewidth=2.5, label="tumor")]
     if measured:
         reach = f"where the zone has to reach ({required_mm:g} mm)"
         lines += [
@@ -125,6 +139,4 @@ def _draw_legend(figure: Figure, required_mm: float, *, measured: bool, proposed
         ]
     if measured and proposed:
         lines.append(Line2D([], [], color=BALL, linewidth=2.0, linestyle="dashed", label="further ablation"))
-    figure.legend(
-        handles=lines, loc="outside lower center", ncols=len(lines), frameon=False, fontsize=9.5, labelcolor=INK
-    )
+    return lines

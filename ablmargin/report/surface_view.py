@@ -25,6 +25,10 @@ FINE_TRIANGLES = 20_000
 """Coarser meshes are split, so that the border between two colors doesn't follow single triangles."""
 
 LIGHT = np.array([-0.35, 0.45, 0.82])  # right, up, toward the viewer
+LEAST_LETTER_LENGTH = 0.55
+"""A direction that looks shorter than this share of its length points at or away from the viewer."""
+LETTER_WIDTH = 0.25
+"""Closer than this to each other on the unit circle, letters would touch."""
 MAP_STEP_DEG = 2.0
 MAP_BLUR = 0.06
 """Standard deviation of the map's bell curve on the unit sphere: about 3.5°."""
@@ -38,7 +42,8 @@ def draw_surface(lesion: LesionResult) -> bytes:
     figure = Figure(figsize=(10.2, 3.35), layout=layout, facecolor="white")
     grid = figure.add_gridspec(1, 3, width_ratios=(1.0, 1.0, 1.75))
     toward_thinnest = _direction_of_thinnest(lesion)
-    _draw_side(figure.add_subplot(grid[0, 0]), lesion, toward_thinnest, "From the thinnest side")
+    thinnest = "Thinnest side within the liver" if lesion.judges_constrained else "From the thinnest side"
+    _draw_side(figure.add_subplot(grid[0, 0]), lesion, toward_thinnest, thinnest)
     _draw_side(figure.add_subplot(grid[0, 1]), lesion, -toward_thinnest, "From the opposite side")
     _draw_map(figure.add_subplot(grid[0, 2], projection="mollweide"), lesion)
     _draw_legend(figure, lesion)
@@ -151,15 +156,37 @@ def _quartered(corners: FloatArray) -> FloatArray:
     return np.concatenate([np.stack(quarter, axis=1) for quarter in quarters])
 
 
+def letters_around(camera: Camera) -> list[tuple[str, float, float]]:
+    """The body's directions that don't point at the viewer, with the unit vector right and up of each.
+
+    Those that would be printed over each other share a place, the longer one first:
+
+    >>> [letters for letters, _, _ in letters_around(Camera.looking_from(np.array([1.0, -1.1, 0.0])))]
+    ['I', 'S', 'RA', 'LP']
+    """
+    arrows = [
+        (letter, sign * camera.axes[:2, column])
+        for column, letters in enumerate(AXIS_LETTERS)
+        for letter, sign in zip(letters, (-1.0, 1.0), strict=True)
+    ]
+    placed: list[tuple[str, FloatArray]] = []
+    for letter, arrow in sorted(arrows, key=lambda named: -round(float(np.linalg.norm(named[1])), 6)):
+        if np.linalg.norm(arrow) <= LEAST_LETTER_LENGTH:
+            continue
+        there = _unit(arrow)
+        near = [index for index, (_, other) in enumerate(placed) if np.linalg.norm(other - there) < LETTER_WIDTH]
+        if near:
+            letters, other = placed[near[0]]
+            placed[near[0]] = (letters + letter, _unit(other + there))
+        else:
+            placed.append((letter, there))
+    return [(letters, float(right), float(up)) for letters, (right, up) in placed]
+
+
 def _draw_letters(axis: Axes, camera: Camera, half_mm: float) -> None:
-    """Name the body's directions around the tumor, where they don't point at the viewer."""
-    for column, letters in enumerate(AXIS_LETTERS):
-        for letter, sign in zip(letters, (-1.0, 1.0), strict=True):
-            right, up, _ = sign * camera.axes[:, column]
-            length = float(np.hypot(right, up))
-            if length > 0.55:
-                x, y = 0.93 * half_mm * right / length, 0.93 * half_mm * up / length
-                axis.text(x, y, letter, fontsize=9.5, color=MUTED, ha="center", va="center", weight="bold")
+    for letters, right, up in letters_around(camera):
+        x, y = 0.93 * half_mm * right, 0.93 * half_mm * up
+        axis.text(x, y, letters, fontsize=9.5, color=MUTED, ha="center", va="center", weight="bold")
 
 
 def _draw_mark(axis: Axes, x: float, y: float) -> None:

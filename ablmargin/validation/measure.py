@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ablmargin.cautions import too_small
 from ablmargin.metrics.coverage import measure_coverage
 from ablmargin.metrics.margin import MarginResult, measure_margin
 from ablmargin.metrics.raw import raw_minimum_mm
@@ -21,7 +22,7 @@ class PairErrors:
     ----------
     number : int
         Of the pair of shapes; the same number at another slice spacing has the same shapes.
-    kind : {"sphere", "ellipsoid", "lumpy", "fused"}
+    kind : {"sphere", "ellipsoid", "lumpy", "fused", "fused ellipsoids", "three balls"}
     slice_spacing_mm : float
     oblique : bool
     true_mam_mm, true_mean_mm : float
@@ -54,9 +55,17 @@ class PairErrors:
     tumor_volume: float
 
 
-def measure_pair(pair: ShapePair, *, number: int, oblique: bool) -> PairErrors:
-    """Measure a pair's masks the way a case is measured, and compare with the truth."""
+def measure_pair(pair: ShapePair, *, number: int, oblique: bool) -> PairErrors | None:
+    """Measure a pair's masks the way a case is measured, and compare with the truth.
+
+    Returns
+    -------
+    PairErrors or None
+        None where a case would get no verdict, since one of the masks has too few voxels to tell its surface.
+    """
     tumor_mask, zone_mask, truth = pair.tumor_mask, pair.zone_mask, pair.truth
+    if too_small(tumor_mask) or too_small(zone_mask):
+        return None
     tumor, zone = surface_of(tumor_mask), surface_of(zone_mask)
     margin, qam = measure_margin(tumor, zone), qam_margin(tumor_mask, zone_mask)
     coverage = measure_coverage(tumor, zone).shares

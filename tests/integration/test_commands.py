@@ -197,7 +197,7 @@ def test_no_patient_identity_in_any_output(analyzed):
 
 
 def test_margin_of_registered_masks(pair, tmp_path, capsys):
-    words = ["--tumor", str(pair.ablations[0]), "--ablation", str(pair.ablations[0]), "--json"]
+    words = ["--tumor", str(pair.tumors[0]), "--ablation", str(pair.tumors[0]), "--json"]
     assert main(["margin", *words]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["lesions"][0]["mam_mm"] == pytest.approx(0, abs=0.05)  # a shape against itself
@@ -277,7 +277,7 @@ def test_json_goes_to_standard_output_though_progress_is_drawn_on_a_terminal(pai
     import pty
 
     terminal, standard_error = pty.openpty()
-    words = ["--tumor", str(pair.ablations[0]), "--ablation", str(pair.ablations[0]), "--json"]
+    words = ["--tumor", str(pair.tumors[0]), "--ablation", str(pair.tumors[0]), "--json"]
     command = [sys.executable, "-m", "ablmargin_cli.main", "margin", *words]
     finished = subprocess.run(command, stdout=subprocess.PIPE, stderr=standard_error, check=True, timeout=120)
     os.close(standard_error)

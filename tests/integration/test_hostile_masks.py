@@ -124,6 +124,35 @@ class TestValues:
         assert refusal.count("MASK_EMPTY") == 1
         assert all(name in refusal for name in ("empty.nrrd", "cut.nrrd", "full.nrrd"))
 
+    def test_no_fault_hides_another(self, margin, tmp_path, zone):
+        """A file that isn't there, one without content, a zone without a choice and a liver without a voxel."""
+        labels = np.where(ball(6), 2, ball(11).astype(np.uint8)).astype(np.uint8)
+        (tmp_path / "nothing.nii.gz").write_bytes(b"")
+        refusal = margin(
+            [tmp_path / "missing.nrrd", tmp_path / "nothing.nii.gz"],
+            written(tmp_path / "labels.nrrd", labels),
+            "--liver",
+            written(tmp_path / "liver.nrrd", np.zeros(GRID.shape, np.uint8)),
+        )
+        assert [line.split(": ")[1] for line in refusal.splitlines()] == [
+            "PATH_MISSING",
+            "FILE_UNREADABLE",
+            "MASK_SEVERAL_LABELS",
+            "MASK_EMPTY",
+        ]
+        assert "0 bytes" in refusal
+
+    @pytest.mark.parametrize("top", [100, 255])
+    def test_a_probability_map_in_whole_numbers_is_told_how_to_mend(self, margin, tmp_path, zone, top):
+        steps = np.zeros(GRID.shape, np.uint8)
+        for number, radius_mm in enumerate(range(11, 1, -1), start=1):
+            steps[ball(radius_mm)] = number * top // 10
+        refusal = margin(written(tmp_path / "soft.nii.gz", steps), zone)
+        assert f"scale from 0 to {top}, divide them by it" in refusal
+        assert "#" not in refusal
+        steps[steps == top] = top - 1
+        assert "Choose one with a hash" in margin(written(tmp_path / "labels.nii.gz", steps), zone)
+
 
 class TestGeometry:
     def test_oblique_grids(self, margin, tmp_path, orientation):

@@ -50,7 +50,8 @@ def assert_no_name_in(folder: Path) -> None:
 
 def test_masks_alone(pair, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(pair.pre.parent.parent)
-    words = (("--tumor", pair.tumors[0]), ("--ablation", pair.ablations[0]), ("--liver", pair.liver_post))
+    zone = pair.ablations[0]
+    words = (("--tumor", zone), ("--ablation", zone), ("--liver", pair.liver_post))
     command = ["margin", *(f"{option}={path.relative_to(Path.cwd())}#1" for option, path in words)]
     command += ["--out", str(tmp_path / "out")]
     monkeypatch.setattr("sys.argv", ["ablmargin", *command])

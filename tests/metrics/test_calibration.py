@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
-
-import numpy as np
-import pytest
-
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 import calibration
 import calibration_cases as cases_
 import calibration_counts as counts
 import calibration_lesions as lesions
+import numpy as np
+import pytest
 
 from ablmargin.metrics.distance import signed_distances_mm
 from ablmargin.metrics.margin import measure_margin
@@ -95,6 +90,19 @@ def test_wrong_calls_are_told_apart():
     assert point.indeterminate == pytest.approx(0)
     high = counts.rule_shares([replace(CASE, lower=1.0)], 5.0)
     assert high.wrong_among_adequate == pytest.approx(1 / 6)
+
+
+def test_what_is_told_over_all_kinds_is_a_weighted_mean():
+    """Shares of a whole, so that a kind counts the same however many cases it has; the last kind doesn't count."""
+    assert sum(counts.WEIGHTS.values()) == pytest.approx(1)
+    assert counts.WEIGHTS["clover"] == 0
+    others = [replace(CASE, kind=kind) for kind in counts.WEIGHTS if kind != "pear"]
+    pears = 3 * [replace(CASE, kind="pear", lower=1.0)]
+    share, whole = counts.WEIGHTS["pear"], [*others, *pears]
+    pear, other = counts.rule_shares(pears, 5.0).adequate, counts.rule_shares(others, 5.0).adequate
+    assert pear != other
+    told = counts.rule_shares(whole, 5.0, counts.weights_of(whole)).adequate
+    assert told == pytest.approx(share * pear + (1 - share) * other)
 
 
 def test_reliability_is_perfect_for_a_perfect_estimate_only():

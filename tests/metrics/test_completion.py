@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from orientations import grid_around
 
 from ablmargin.metrics.capsule import measure_capsule
-from ablmargin.metrics.completion import TOLERATED_MM, Completion, propose_completion
+from ablmargin.metrics.completion import TOLERATED_MM, Completion, _liver_around, propose_completion
 from ablmargin.metrics.depth import LiverDepth
 from ablmargin.metrics.enclosing import smallest_ball
 from ablmargin.metrics.margin import measure_margin
@@ -284,6 +284,32 @@ class TestInTheLiver:
         # what lies within 1 mm of the capsule isn't told apart from it
         assert 11 - 0.3 <= completion.radius_mm <= 12 + 0.3
         assert case.after_mm(completion) >= 10 - REACHED_MM
+
+    def test_the_liver_is_the_one_that_the_verdict_knows(self, mask_of, ball):
+        """A mask that leaves zone and tumor out, a vessel beside, and a zone drawn across the capsule."""
+        tumor, zone = (surface_of(mask_of(ball((0, 0, 9), size), GRID)) for size in (8, 12))
+        vessel = ball((15, 0, 25), 3)
+        drawn = all_of(capsule_at_0, lambda p: -ball((0, 0, 9), 12)(p), lambda p: -vessel(p))
+        liver = mask_of(drawn, GRID, Structure.LIVER)
+        depth = LiverDepth.around(liver, tumor, zone)
+        around = _liver_around(liver, depth, np.array([0.0, 0.0, 9.0]), 30.0)
+        centers = around.geometry.points_at(np.moveaxis(np.indices(around.geometry.shape), 0, -1))
+        assert around.geometry.shape != depth.mended.geometry.shape
+        clear = np.abs(ball((0, 0, 9), 12)(centers)) > 0.2  # the zone's surface is known that well
+        assert np.array_equal(around.voxels[clear], capsule_at_0(centers)[clear] > 0)
+        known = depth.geometry.contains(centers.reshape(-1, 3)).reshape(around.geometry.shape)
+        deep = np.abs(capsule_at_0(centers)) > 1.0
+        assert ((depth.at(centers[known & deep]) > 0) == around.voxels[known & deep]).all()
+
+    def test_where_no_depth_is_known_the_mask_stands(self, mask_of, ball):
+        tumor, zone = (surface_of(mask_of(ball((0, 0, 0), size), GRID)) for size in (4, 5))
+        pocket = ball((0, 0, -27), 2)
+        liver = mask_of(all_of(lambda p: p[..., 2] + 30, lambda p: -pocket(p)), GRID, Structure.LIVER)
+        depth = LiverDepth.around(liver, tumor, zone)
+        beside = _liver_around(liver, depth, np.array([0.0, 0.0, -28.0]), 7.0)
+        assert beside.geometry.points_at([(0, 0, 0)])[0, 2] < depth.mended.geometry.points_at([(0, 0, 0)])[0, 2]
+        centers = beside.geometry.points_at(np.moveaxis(np.indices(beside.geometry.shape), 0, -1))
+        assert np.array_equal(beside.voxels, centers[..., 2] + 30 > 0)  # cavities are no capsule
 
     def test_as_much_as_the_liver_allows_needs_nothing(self, scene, ball):
         tumor, zone = ball((0, 0, 9), 8), all_of(ball((0, 0, 9), 14), capsule_at_0)

@@ -8,6 +8,8 @@ from orientations import grid_around
 
 from ablmargin.case import Lesion, RasMutation
 from ablmargin.cautions import finding_cautions, mask_hindrances, shape_cautions, too_small
+from ablmargin.geometry import Geometry
+from ablmargin.metrics.evidence import closest_voxel_mm, is_contradicted
 from ablmargin.metrics.shapes import extent_of, left_out_mm, part_volumes_ml, taken_in_mm, without_cavities
 from ablmargin.metrics.surface import surface_of
 from ablmargin.pipeline import Settings, measure_masks
@@ -95,50 +97,120 @@ def measured(tumor, zone):
 
 
 class TestVoxelsThatContradict:
-    """A result whose surfaces were made of smoother masks than it is checked against."""
+    """Surfaces made of smoother masks than they are checked against."""
 
     TUMOR = mask_of(voxels_of((0, 0, 0), 6))
     ZONE = mask_of(voxels_of((0, 0, 0), 11), Structure.ABLATION_ZONE)
 
-    def codes(self, result, tumor, zone, **named):
-        found = finding_cautions([Lesion(lesion_id="1", tumor=tumor)], result.lesions, zone, result.zone, **named)
-        return {caution.code: caution.message for caution in found}
+    def closest_mm(self, tumor, zone, shift=None):
+        own, around = surface_of(self.TUMOR), surface_of(self.ZONE)
+        moved = own if shift is None else own.moved(shift, frame_uid=around.frame_uid)
+        return closest_voxel_mm(tumor, (own, moved), around, untreated_mm=taken_in_mm(zone, around), transform=shift)
 
     def test_a_spike_that_the_surface_left_out(self):
-        result, spiked = measured(self.TUMOR, self.ZONE), self.TUMOR.voxels.copy()
+        spiked = self.TUMOR.voxels.copy()
         spiked[TestStrays.SPIKE] = True
         distance = np.linalg.norm(GRID.points_at([(15, 21, 39)])[0])
-        found = self.codes(result, mask_of(spiked), self.ZONE)
-        assert f"margin of {11 - distance:.1f} mm at most" in found["VOXELS_CLOSER"]
+        assert self.closest_mm(mask_of(spiked), self.ZONE) == pytest.approx(11 - distance, abs=0.1)
 
     def test_a_slit_that_the_surface_bridged(self):
-        result, slit = measured(self.TUMOR, self.ZONE), self.ZONE.voxels.copy()
+        slit = self.ZONE.voxels.copy()
         slit[15, 21, 35:] = False
         distance = np.linalg.norm(GRID.points_at([(15, 21, 35)])[0]) - 6
-        found = self.codes(result, self.TUMOR, mask_of(slit, Structure.ABLATION_ZONE))
-        assert f"margin of {distance:.1f} mm at most" in found["VOXELS_CLOSER"]
+        found = self.closest_mm(self.TUMOR, mask_of(slit, Structure.ABLATION_ZONE))
+        assert found == pytest.approx(distance, abs=0.1)
 
     def test_the_tumor_is_checked_where_the_alignment_puts_it(self):
         """Moved by 2 mm along the spike, its tip comes 2 mm closer to the border."""
-        result, spiked = measured(self.TUMOR, self.ZONE), self.TUMOR.voxels.copy()
+        spiked = self.TUMOR.voxels.copy()
         spiked[TestStrays.SPIKE] = True
         tip = GRID.points_at([(15, 21, 39)])[0]
         shift = RigidTransform(rotation=np.eye(3), translation_mm=2 * tip / np.linalg.norm(tip))
-        found = self.codes(result, mask_of(spiked), self.ZONE, post_from_pre=shift)
-        assert f"margin of {9 - np.linalg.norm(tip):.1f} mm at most" in found["VOXELS_CLOSER"]
+        found = self.closest_mm(mask_of(spiked), self.ZONE, shift)
+        assert found == pytest.approx(9 - np.linalg.norm(tip), abs=0.1)
+
+    def test_nothing_where_they_agree(self):
+        assert not is_contradicted(5.0, self.closest_mm(self.TUMOR, self.ZONE))
+
+    @pytest.mark.parametrize(("closest_mm", "is_told"), [(4.9, False), (4.0, True), (None, False)])
+    def test_it_is_told(self, closest_mm, is_told):
+        assert ("VOXELS_CLOSER" in self.codes(closest_voxel_mm=closest_mm)) is is_told
 
     @pytest.mark.parametrize(
         ("raw_mm", "is_told"), [(4.1, False), (5.4, False), (3.7, True), (5.7, True), (None, False)]
     )
     def test_a_raw_minimum_farther_off_than_slices_explain(self, raw_mm, is_told):
         """At 5 mm and slices of 1 mm: from 1.05 mm below to 0.55 mm above, less what the surface itself is off by."""
+        assert ("RAW_DISAGREES" in self.codes(raw_minimum_mm=raw_mm)) is is_told
+
+    def codes(self, **changed):
         result = measured(self.TUMOR, self.ZONE)
         assert result.lesions[0].margin.minimum_mm == pytest.approx(5.0, abs=0.1)
-        doubtful = replace(result, lesions=(replace(result.lesions[0], raw_minimum_mm=raw_mm),))
-        assert ("RAW_DISAGREES" in self.codes(doubtful, self.TUMOR, self.ZONE)) is is_told
+        lesions = [replace(result.lesions[0], **changed)]
+        found = finding_cautions([Lesion(lesion_id="1", tumor=self.TUMOR)], lesions, self.ZONE, result.zone)
+        return {caution.code for caution in found}
 
-    def test_nothing_where_they_agree(self):
-        assert self.codes(measured(self.TUMOR, self.ZONE), self.TUMOR, self.ZONE) == {}
+
+def full_mask(voxels, spacing_mm=(1.0, 1.0, 1.0), **origin):
+    grid = Geometry(shape=voxels.shape, spacing_mm=spacing_mm, origin_mm=(0, 0, 0))
+    return LabelMask(voxels=voxels, geometry=grid, structure=Structure.TUMOR, origin=MaskOrigin(**origin))
+
+
+def ball_voxels(radii, center, shape=(24, 40, 40)):
+    """An ellipsoid, radii and center in voxels."""
+    away = (np.indices(shape) - np.reshape(center, (3, 1, 1, 1))) / np.reshape(radii, (3, 1, 1, 1))
+    return (away**2).sum(axis=0) <= 1
+
+
+class TestExtent:
+    def test_a_stray_voxel_makes_no_slice_thicker(self):
+        voxels = np.zeros((20, 30, 30), bool)
+        voxels[5, 5:25, 5:25] = True
+        voxels[9, 12, 12] = True
+        extent = extent_of(full_mask(voxels))
+        assert (extent.voxels, extent.across, extent.is_tiny) == (401, 1, True)
+
+    @pytest.mark.parametrize("thick", [1, 2, 3, 6])
+    @pytest.mark.parametrize("lean", [(1, 0), (1, 1), (0.5, 0.3)])
+    def test_an_oblique_sheet_is_as_thick_as_it_was_drawn(self, thick, lean):
+        """``thick`` voxels along the axis that it faces, whichever way it leans."""
+        k, j, i = np.indices((40, 24, 24))
+        bottom = 5 + np.floor(lean[0] * j / 2 + lean[1] * i / 2)
+        sheet = (k >= bottom) & (k < bottom + thick)
+        assert extent_of(full_mask(sheet)).across == thick
+
+    def test_the_diagonal_sheet_of_single_voxels(self):
+        k, j, i = np.indices((17, 17, 17))
+        assert extent_of(full_mask((k == j) & (i > 0))).across == 1
+
+    @pytest.mark.parametrize("across", [3, 4, 5, 8, 15])
+    def test_a_ball_is_as_thick_as_it_is_wide(self, across):
+        center = 20 + (0.5 if across % 2 == 0 else 0.0)
+        ball = ball_voxels((across / 2,) * 3, (center,) * 3, (40, 40, 40))
+        assert extent_of(full_mask(ball)).across == across
+
+    @pytest.mark.parametrize("slice_mm", [1.0, 2.0, 3.0])
+    def test_no_lesion_of_1_cm_is_tiny(self, slice_mm):
+        rng = np.random.default_rng(1)
+        for _ in range(40):
+            center = np.array([12, 20, 20]) + rng.uniform(-0.5, 0.5, 3)
+            extent = extent_of(full_mask(ball_voxels((5 / slice_mm, 5 / 0.7, 5 / 0.7), center)))
+            assert not extent.is_tiny
+            assert extent.across == pytest.approx(10 / slice_mm, abs=1)  # as it lies on the slices
+
+    def test_what_was_drawn_counts_and_not_how_finely_it_is_told(self):
+        """Two slices of 5 mm, as ten of 1 mm."""
+        drawn = np.zeros((8, 30, 30), bool)
+        drawn[3:5, 8:20, 9:23] = True
+        fine = full_mask(drawn.repeat(5, axis=0), drawn_spacing_mm=(5.0, 1.0, 1.0))
+        assert extent_of(fine) == extent_of(full_mask(drawn, (5.0, 1.0, 1.0)))
+        assert extent_of(fine).across == 2
+        assert extent_of(full_mask(drawn.repeat(5, axis=0))).across == 10
+
+    def test_the_largest_part_counts(self):
+        voxels = ball_voxels((3, 3, 3), (12, 12, 12))
+        voxels[20, :, 20:] = True  # 800 voxels, but one slice
+        assert extent_of(full_mask(voxels)).across == 1
 
 
 class TestWords:
@@ -164,7 +236,7 @@ class TestWords:
         mask = mask_of(voxels_of((0, 0, 0), 6))
         drawn = replace(mask, origin=MaskOrigin(source="automatic", method="a network", reviewed=False))
         assert mask_hindrances([mask]) == ()
-        assert mask_hindrances([mask], slices_mm=[4.9]) == ()
-        (coarse,) = mask_hindrances([mask], slices_mm=[5.0])
-        assert coarse.startswith("With slices of 5.0 mm")
+        assert mask_hindrances([mask], slices_mm=[3.9]) == ()
+        (coarse,) = mask_hindrances([mask], slices_mm=[4.0])
+        assert coarse.startswith("With slices of 4.0 mm")
         assert mask_hindrances([drawn]) == ("The tumor mask was made by a network and not reviewed by a reader.",)

@@ -2,18 +2,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from orientations import grid_around
 from scipy import ndimage
+from scipy.spatial import ConvexHull
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from ablmargin.errors import EmptyMaskError
 from ablmargin.geometry import Geometry
 from ablmargin.metrics import surface as surface_module
 from ablmargin.metrics.distance import distances_mm, signed_distances_mm, voxelize
 from ablmargin.metrics.margin import measure_margin
-from ablmargin.metrics.surface import Surface, surface_of
+from ablmargin.metrics.mesh import vertex_normals
+from ablmargin.metrics.shapes import without_cavities
+from ablmargin.metrics.surface import Surface, _cut_each_other, _in_box_of, surface_of
 from ablmargin.volume import LabelMask, Structure
 
 CENTER = (12.0, -30.0, 55.0)
@@ -47,6 +52,27 @@ def test_vertex_areas_sum_to_the_area_of_the_ball(mask_of, ball):
     surface = surface_of(mask_of(ball(CENTER, 12.0), grid_around(CENTER, **FINE)))
     assert surface.vertex_areas_mm2.sum() == pytest.approx(surface.area_mm2)
     assert surface.area_mm2 == pytest.approx(4 * np.pi * 144, rel=0.01)
+
+
+def test_normals_at_the_corners_of_a_box_lean_toward_its_larger_sides():
+    """At each corner three right-angled sides meet; each corner has one or two triangles of a side, of half its area each."""
+    corners = np.array([(x, y, z) for x in (0, 1) for y in (0, 2) for z in (0, 4)], float)
+    hull = ConvexHull(corners)
+    faces = hull.simplices.copy()
+    a, b, c = (corners[faces[:, corner]] for corner in range(3))
+    inward = np.einsum("nd,nd->n", np.cross(b - a, c - a), hull.equations[:, :3]) < 0
+    faces[inward] = faces[inward, ::-1]
+    found = vertex_normals(np.vstack([corners, [(9, 9, 9)]]), faces)
+    assert np.linalg.norm(found[:8], axis=1) == pytest.approx(1.0)
+    assert (np.sign(found[:8]) == np.sign(corners - (0.5, 1, 2))).all()
+    halves = np.array([4.0, 2.0, 1.0])  # half the areas of the sides across x, y and z
+    for number, normal in enumerate(found[:8]):
+        around = faces[(faces == number).any(axis=1)]
+        across = np.abs(hull.equations[(hull.simplices == number).any(axis=1), :3]).argmax(axis=1)
+        expected = np.bincount(across, minlength=3) * halves
+        assert len(around) == len(across)
+        assert np.abs(normal) == pytest.approx(expected / np.linalg.norm(expected))
+    assert found[8].tolist() == [0, 0, 0]  # no triangle touches it
 
 
 def test_a_moved_surface_takes_its_new_place_and_frame(mask_of, ball):
@@ -143,6 +169,87 @@ def test_each_part_is_worked_on_in_its_own_box(monkeypatch):
     surface = surface_of(mask)
     assert (len(sizes), max(sizes)) == (27, 9**3)
     assert voxelize(surface, mask.geometry)[voxels].all()
+
+
+def sphere_mesh(center, radius):
+    """Vertices and triangles whose places, facing outward, are off the sphere by 3 % of its radius at most."""
+    turns = np.arange(300) * np.pi * (3 - np.sqrt(5))
+    heights = 1 - (2 * np.arange(300) + 1) / 300
+    wide = np.sqrt(1 - heights**2)
+    rays = np.column_stack([heights, wide * np.cos(turns), wide * np.sin(turns)])
+    faces = ConvexHull(rays).simplices
+    a, b, c = (rays[faces[:, corner]] for corner in range(3))
+    inward = np.einsum("nd,nd->n", np.cross(b - a, c - a), a) < 0
+    faces[inward] = faces[inward, ::-1]
+    return np.asarray(center, float) + radius * rays, faces
+
+
+def balls_cut(first, second):
+    """Whether two balls cut each other; None if that is too close to tell by coarse meshes."""
+    (p, r), (q, s) = first, second
+    apart = np.linalg.norm(np.subtract(p, q))
+    if min(abs(apart - r - s), abs(apart - abs(r - s))) < 0.1 * max(r, s):
+        return None
+    return abs(r - s) < apart < r + s
+
+
+def test_parts_that_cut_each_other_are_found_among_those_that_do_not():
+    rng, seen = np.random.default_rng(0), set()
+    for _ in range(60):
+        balls = [(rng.uniform(0, 22, 3), rng.choice([1.0, 4.0, 12.0], p=[0.7, 0.2, 0.1])) for _ in range(6)]
+        pairs = [balls_cut(first, second) for number, first in enumerate(balls) for second in balls[:number]]
+        if None in pairs:
+            continue
+        seen.add(any(pairs))
+        assert _cut_each_other([sphere_mesh(*ball) for ball in balls]) is any(pairs)
+    assert seen == {True, False}
+
+
+def test_points_in_a_box_are_those_with_all_coordinates_between():
+    points = np.random.default_rng(1).integers(0, 6, (400, 3)).astype(float)  # many on the box's faces
+    points = points[np.argsort(points[:, 0])]
+    corners = np.array([(1, 2, 0), (4, 3, 5)], float)
+    expected = np.flatnonzero(((points >= corners[0]) & (points <= corners[1])).all(axis=1))
+    assert np.array_equal(_in_box_of(corners, points), expected)
+
+
+def test_noise_is_worked_on_once_for_each_part_and_each_shape(mask_of, ball, monkeypatch):
+    """Holes in one voxel of ten: hundreds of cavities, most of them of one voxel or two."""
+    grid = grid_around(CENTER, shape=(30, 36, 36), spacing_mm=(1.0, 0.8, 0.8))
+    whole = mask_of(ball(CENTER, 10.0), grid, Structure.ABLATION_ZONE)
+    voxels = whole.voxels & (np.random.default_rng(0).random(grid.shape) > 0.1)
+    searches, meshes = (Mock(wraps=of) for of in (signed_distances_mm, surface_module.voxel_mesh))
+    monkeypatch.setattr(surface_module, "signed_distances_mm", searches)
+    monkeypatch.setattr(surface_module, "voxel_mesh", meshes)
+    surface = surface_of(replace(whole, voxels=voxels))
+    filled = np.asarray(ndimage.binary_fill_holes(voxels))
+    cavities = ndimage.label(filled & ~voxels)[1]
+    assert cavities > 250
+    assert searches.call_count <= cavities + 1
+    assert meshes.call_count < cavities / 5
+    assert len(without_cavities(surface)[1]) == cavities
+    assert voxelize(surface, grid)[filled].sum() == pytest.approx(voxels.sum(), rel=0.01)
+
+
+def test_the_linear_algebra_library_has_one_thread_inside_and_as_many_as_before_outside(mask_of, ball, monkeypatch):
+    fit, inside = surface_module.fit_level_set, []
+
+    def observed(*args, **options):
+        for level_set in fit(*args, **options):
+            inside.append(blas_threads())
+            yield level_set
+
+    monkeypatch.setattr(surface_module, "fit_level_set", observed)
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = blas_threads()
+        surface_of(mask_of(ball(CENTER, 8.0), grid_around(CENTER)))
+        assert blas_threads() == before
+    assert inside
+    assert set().union(*inside) == {1}
+
+
+def blas_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
 
 
 @pytest.mark.parametrize("apart", [(0, 0, 1), (0, 1, 1), (1, 1, 1)])

@@ -14,7 +14,7 @@ from ablmargin.measurement import Rule, Target, measure_lesion
 from ablmargin.metrics.surface import surface_of
 from ablmargin.registration.local_error import LocalError
 from ablmargin.registration.quality import RegistrationQuality
-from ablmargin.result import CaseResult, MaskRecord, Provenance
+from ablmargin.result import CaseResult, MaskRecord, Outlines, Provenance
 from ablmargin.volume import LabelMask, Structure, Volume
 
 PRE = Geometry(shape=(44, 76, 84), spacing_mm=(3.0, 1.8, 1.8), origin_mm=(-80.0, -70.0, 10.0), frame_uid="1.2.3")
@@ -142,11 +142,22 @@ def measured_case(
 
 
 def without_images(result: CaseResult) -> CaseResult:
-    """The same lesions as masks in one frame: the tumor as it lies after ablation."""
+    """The same lesions as masks in one frame: the tumor as it lies after ablation, its mask on the grid before."""
+    case, shift = result.case, Bend.shift_mm
+    moved = replace(PRE, origin_mm=tuple(np.add(PRE.origin_mm, shift).tolist()))
+    drawn = tuple(replace(lesion, tumor=replace(lesion.tumor, geometry=moved)) for lesion in case.lesions)
     lesions = tuple(
         replace(lesion, tumor_pre=lesion.tumor_post, rigid_minimum_mm=None, bounds=None) for lesion in result.lesions
     )
-    return replace(result, lesions=lesions, case=None, alignment=None, quality=None, cautions=())
+    return replace(
+        result,
+        lesions=lesions,
+        case=None,
+        outlines=Outlines(lesions=drawn, zones=case.zones, liver=case.post.liver),
+        alignment=None,
+        quality=None,
+        cautions=(),
+    )
 
 
 def _ct(geometry: Geometry, liver: LabelMask, inside) -> Volume:

@@ -71,6 +71,18 @@ def test_result_keeps_to_the_schema_and_counts_its_own_time(folder):
     assert record["timings_s"]["total"] == pytest.approx(24.5 + record["timings_s"]["report"], abs=0.002)
 
 
+def test_masks_without_images_are_kept_each_on_its_own_grid(masks_only, tmp_path):
+    write_case_folder(masks_only, tmp_path / "out", overwrite=False, command=COMMAND)
+    outlines = masks_only.outlines
+    written = {"liver": outlines.liver, "tumor-1": outlines.lesions[0].tumor, "ablation": outlines.zones[0]}
+    assert {name for name in names(tmp_path / "out") if "/" in name} == {f"masks/{name}.nii.gz" for name in written}
+    assert not outlines.zones[0].geometry.same_grid_as(outlines.lesions[0].tumor.geometry)
+    for name, mask in written.items():
+        read = load_mask_file(tmp_path / "out" / "masks" / f"{name}.nii.gz", None, mask.structure)
+        assert read.geometry.same_grid_as(mask.geometry)
+        assert np.array_equal(read.voxels, mask.voxels)
+
+
 def test_masks_read_back_as_they_were(folder, two_tumors):
     case = two_tumors.case
     for name, mask in (
@@ -169,7 +181,8 @@ def test_command_is_no_folder_even_if_one_has_its_name(masks_only, tmp_path, mon
 
 def test_masks_alone_leave_out_what_they_lack(masks_only, tmp_path):
     write_case_folder(masks_only, tmp_path / "out", overwrite=False, command=[])
-    assert names(tmp_path / "out") == {"result.json", "report.html", "margins.csv", "lesion-1.vtp", "provenance.json"}
+    files = {"result.json", "report.html", "margins.csv", "lesion-1.vtp", "provenance.json"}
+    assert {name for name in names(tmp_path / "out") if not name.startswith("masks/")} == files
 
 
 def test_registration_alone_has_no_margins(registered, tmp_path):

@@ -11,7 +11,7 @@ from ablmargin.clinical.criteria import EVIDENCE
 from ablmargin.clinical.direction import Deficit
 from ablmargin.errors import Caution
 from ablmargin.metrics.completion import Completion
-from ablmargin.report import DISCLAIMER, html
+from ablmargin.report import DISCLAIMER, UNNAMED_CASE, html
 from ablmargin.report.html import report_html
 from ablmargin.report.mending import mending_sentences
 from ablmargin.report.numbers import lesion_numbers, percent, signed_mm
@@ -176,12 +176,12 @@ DEFICIT = Deficit(area_mm2=300.0, share=0.4, direction="posterior and caudal", c
     [
         (
             {},
-            "40 % of the tumor’s surface, mainly posterior and caudal, at 7 o’clock on the axial slice, on average 4 mm",
+            "40 % of the tumor’s surface, mainly posterior and caudal (inferior), at 7 o’clock on the axial slice, on average 4 mm",
         ),
         ({}, "4 mm caudal of"),
-        ({"axial_offset_mm": 4.2}, "4 mm cranial of"),
+        ({"axial_offset_mm": 4.2}, "4 mm cranial (superior) of"),
         ({"axial_offset_mm": 0.3}, "slice."),
-        ({"direction": "caudal", "clock_face": None}, "mainly caudal, on average"),
+        ({"direction": "caudal", "clock_face": None}, "mainly caudal (inferior), on average"),
         ({"direction": "all around", "clock_face": None}, "surface, all around."),
     ],
 )
@@ -283,16 +283,31 @@ def test_without_a_constrained_margin_no_verdict_rests_on_it(subcapsular):
     assert "The verdict rests on it" not in Page(report_html(replace(subcapsular, lesions=(near,)))).text
 
 
-def test_masks_alone_are_told_what_the_dotted_line_does_not_know(masks_only):
-    (lesion,) = masks_only.lesions
-    assert lesion.capsule is not None
-    text = Page(report_html(masks_only)).text
-    assert "The dotted line takes no account of the liver" in text
-    assert "Within the liver, the ablation zone should reach" not in text
-    bare = replace(lesion, capsule=None, margin=replace(lesion.margin, constrained_mm=None))
-    text = Page(report_html(replace(masks_only, lesions=(bare,)))).text
+def test_masks_alone_are_told_where_the_dotted_line_ends(masks_only):
+    assert "the dotted line, which ends where the liver (brown) ends." in Page(report_html(masks_only)).text
+    bare = replace(masks_only, outlines=replace(masks_only.outlines, liver=None))
+    text = Page(report_html(bare)).text
     assert "The ablation zone should reach the dotted line." in text
-    assert "takes no account" not in text
+    assert "brown" not in text
+
+
+def test_a_case_that_nobody_named_has_no_name_on_the_page(masks_only):
+    page = report_html(replace(masks_only, case_id=UNNAMED_CASE))
+    assert "<title>Ablative margin</title>" in page
+    assert "Case case" not in Page(page).text
+    assert "Case demo-1" in Page(report_html(masks_only)).text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_one_minus_sign_all_over_the_page(result):
+    (lesion,) = result.lesions
+    told = "The required 10 mm lies between the margin's 95 % bounds, -3.0 and 8.5 mm."
+    lesion = replace(lesion, judgement=replace(lesion.judgement, reasons=(told,)))
+    caution = Caution(code="X", message="its volume changed by -12%")
+    text = Page(report_html(replace(result, lesions=(lesion,), cautions=(caution,)))).text
+    assert "bounds, −3.0 and 8.5 mm" in text
+    assert "by −12%" in text
+    assert not re.search(r"(?<![\w.)-])-\d", text)
 
 
 def test_no_report_promises_files_that_may_not_be_there(masks_only, registered):

@@ -4,17 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from matplotlib.lines import Line2D
-from report_cases import PRE, Bend, grid_points
+from report_cases import LIVER_CENTER_MM, LIVER_RADII_MM, PRE, Bend, grid_points
 
 from ablmargin.case import Case, Exam, SeriesRecord
 from ablmargin.geometry import Geometry
-from ablmargin.report import slices, surface_view
+from ablmargin.report import ruler, slices, surface_view
+from ablmargin.report.numbers import signed_mm
 from ablmargin.report.palette import BANDS
 from ablmargin.report.planes import PLANES, cut, sample_hu, views_at_thinnest
-from ablmargin.report.ruler import draw_ruler
+from ablmargin.report.ruler import draw_ruler, label_side
 from ablmargin.report.slices import draw_slices
-from ablmargin.report.surface_view import Camera, _margin_toward, band_index, draw_surface
+from ablmargin.report.surface_view import Camera, _margin_toward, band_index, draw_surface, letters_around
 from ablmargin.volume import Volume
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -200,6 +203,102 @@ def test_no_margin_is_asked_for_outside_the_liver(result, views):
                 and liver.voxels[k, j, i]
             )
             assert np.isnan(view.grown_mm[row, column]) != inside
+
+
+def test_without_images_the_liver_is_drawn_and_ends_the_dotted_line(masks_only):
+    """The liver is an ellipsoid: what lies well outside of it, or inside, is known without the mask."""
+    lesion, outlines = masks_only.lesions[0], masks_only.outlines
+    place_mm, center_mm = masks_only.thinnest_place(lesion)[0], lesion.tumor_pre.vertices_mm.mean(axis=0)
+    for view in views_at_thinnest(masks_only, lesion):
+        normal, axes = view.plane.normal, np.array([view.plane.right, view.plane.down])
+        across, down = np.meshgrid(view.outline_axis_mm, view.outline_axis_mm)
+        points_mm = center_mm + normal * ((place_mm - center_mm) @ normal)
+        points_mm = points_mm + across[..., None] * axes[0] + down[..., None] * axes[1]
+        size = np.linalg.norm((Bend().back(points_mm) - LIVER_CENTER_MM) / LIVER_RADII_MM, axis=-1)
+        assert view.in_liver[(size < 0.95) & outlines.liver.geometry.contains(points_mm)].all()
+        outside = (size > 1.05) & (view.zone_mm < 0)
+        assert not view.in_liver[outside].any()
+        assert np.isnan(view.grown_mm[outside]).all()
+
+
+def test_a_liver_that_leaves_out_its_targets_still_asks_for_margin_there(masks_only):
+    lesion, outlines = masks_only.lesions[0], masks_only.outlines
+    hollow = replace(outlines.liver, voxels=outlines.liver.voxels & ~outlines.zones[0].voxels)
+    for view in views_at_thinnest(replace(masks_only, outlines=replace(outlines, liver=hollow)), lesion):
+        inside = view.zone_mm > 0
+        assert inside.any()
+        assert view.in_liver[inside].all()
+        assert np.isfinite(view.grown_mm[inside]).all()
+
+
+def test_without_a_liver_margin_is_asked_for_everywhere(masks_only):
+    bare = replace(masks_only, outlines=replace(masks_only.outlines, liver=None))
+    for view in views_at_thinnest(bare, bare.lesions[0]):
+        assert view.in_liver is None
+        assert np.isfinite(view.grown_mm).all()
+
+
+@given(direction=st.tuples(*3 * [st.floats(-1, 1)]).filter(lambda d: np.linalg.norm(d) > 0.1))
+def test_no_letter_is_printed_over_another(direction):
+    placed = letters_around(Camera.looking_from(np.array(direction)))
+    points = np.array([place for _, *place in placed])
+    assert np.linalg.norm(points, axis=1) == pytest.approx(1.0)
+    apart = np.linalg.norm(points[:, None] - points, axis=-1) + 9 * np.eye(len(points))
+    assert apart.min() > 0.12  # a letter's height, on a circle of 0.93 half pictures
+    assert len({letter for letters, *_ in placed for letter in letters}) == sum(len(letters) for letters, *_ in placed)
+
+
+def test_letters_at_45_degrees_are_joined():
+    letters = {letters for letters, *_ in letters_around(Camera.looking_from(np.array([1.0, -1.0, 0.0])))}
+    assert {frozenset(pair) for pair in letters} == {frozenset("S"), frozenset("I"), frozenset("LP"), frozenset("RA")}
+
+
+def test_the_side_shown_is_said_to_be_thinnest_within_the_liver_only_where_that_is_judged(
+    subcapsular, result, monkeypatch
+):
+    titles = []
+    monkeypatch.setattr(surface_view, "_draw_side", lambda axis, lesion, direction, title: titles.append(title))
+    draw_surface(subcapsular.lesions[0])
+    draw_surface(result.lesions[0])
+    assert titles == [
+        "Thinnest side within the liver",
+        "From the opposite side",
+        "From the thinnest side",
+        "From the opposite side",
+    ]
+
+
+@given(
+    value=st.floats(-25, 30), low=st.integers(-25, -2), high=st.integers(13, 30), required=st.sampled_from([5.0, 10.0])
+)
+def test_no_label_lies_on_the_required_margins_line(value, low, high, required):
+    """A label is no wider than a tenth of the scale."""
+    assume(low <= value <= high)
+    width = 0.1 * (high - low)
+    share = {"left": (0, 1), "center": (-0.5, 0.5), "right": (-1, 0)}[label_side(value, low, high, required)]
+    start, end = value + share[0] * width, value + share[1] * width
+    assert not start < required < end
+    assert low <= end
+    assert start <= high
+
+
+def test_far_off_values_do_not_stretch_the_scale(result, monkeypatch):
+    figures = []
+    monkeypatch.setattr(ruler, "png_bytes", lambda figure: figures.append(figure) or b"")
+    (lesion,) = result.lesions
+    far = replace(
+        lesion,
+        margin=replace(lesion.margin, margin_mm=lesion.margin.margin_mm - 1800),
+        bounds=replace(lesion.bounds, lower_mm=-1810.2, upper_mm=-1790.1),
+    )
+    draw_ruler(far)
+    axis = figures[0].axes[0]
+    assert axis.get_xlim()[0] == ruler.LOWEST_MM
+    texts = [text.get_text() for text in axis.texts]
+    assert signed_mm(far.judged_minimum_mm) in texts
+    assert "−1810.2 to −1790.1" in texts
+    places = [(text.xy[0], text.xy[1]) for text in axis.texts if hasattr(text, "xy")]
+    assert len(places) == len(set(places))
 
 
 def test_pictures_can_be_drawn(result, views):

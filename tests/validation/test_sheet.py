@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from ablmargin.geometry import Geometry
 from ablmargin.validation import pairs as pairs_module
 from ablmargin.validation import sheet as sheet_module
-from ablmargin.validation.measure import PairErrors
+from ablmargin.validation.measure import PairErrors, measure_pair
+from ablmargin.validation.pairs import ALL_KINDS, ShapePair
 from ablmargin.validation.shapes import Ball
-from ablmargin.validation.sheet import AccuracySheet, Spread, measure_accuracy
-from ablmargin.validation.text import pairs_csv, sheet_markdown, sheet_record
+from ablmargin.validation.sheet import GROUP_TITLES, GROUPS, AccuracySheet, Spread, measure_accuracy
+from ablmargin.validation.text import ERROR_NAMES, pairs_csv, sheet_markdown, sheet_record
 from ablmargin.validation.truth import truth_of
 
 GOOD = PairErrors(
@@ -32,7 +34,7 @@ GOOD = PairErrors(
     coverage=0.002,
     tumor_volume=-0.01,
 )
-FUSED = replace(GOOD, number=1, kind="fused", mam_mm=-0.06)
+CREASED = replace(GOOD, number=1, kind="fused", mam_mm=-0.06)
 
 
 def sheet_of(*rows: PairErrors) -> AccuracySheet:
@@ -43,7 +45,7 @@ def sheet_of(*rows: PairErrors) -> AccuracySheet:
 def measured() -> AccuracySheet:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sheet_module, "SLICE_SPACINGS_MM", (1.0, 5.0))
-        return measure_accuracy(pairs=4, seed=0)
+        return measure_accuracy(pairs=6, seed=0)
 
 
 def test_spread():
@@ -51,15 +53,24 @@ def test_spread():
 
 
 def test_groups_and_slices_are_kept_apart():
-    sheet = sheet_of(GOOD, FUSED, replace(GOOD, slice_spacing_mm=5.0, mam_mm=0.3))
+    sheet = sheet_of(GOOD, CREASED, replace(GOOD, slice_spacing_mm=5.0, mam_mm=0.3))
     assert sheet.errors("mam_mm", 1.0, "smooth") == [0.05]
-    assert sheet.errors("mam_mm", 1.0, "fused") == [-0.06]
+    assert sheet.errors("mam_mm", 1.0, "creases") == [-0.06]
     assert sheet.errors("mam_mm", 1.0) == [0.05, -0.06]
     assert sheet.errors("mam_mm", 5.0) == [0.3]
+    assert sheet.spread("mam_mm", 5.0, "creases") is None  # and no figure is made up for them
+    assert "smooth shapes" in {check.name.split(", ")[1] for check in sheet.checks if check.slice_spacing_mm == 5.0}
+    assert "0.30 / 0.30 / +0.30 | – |" in sheet_markdown(sheet, disclaimer="")
+    assert sheet_record(sheet)["slice_spacings"][1]["minimum_margin"]["mam_error_mm"]["creases"] is None
+
+
+def test_every_kind_is_in_one_group_and_in_all():
+    assert sorted((*GROUPS["smooth"], *GROUPS["creases"])) == sorted(GROUPS["all"]) == sorted(ALL_KINDS)
+    assert GROUPS.keys() == GROUP_TITLES.keys()
 
 
 def test_good_figures_meet_their_limits():
-    sheet = sheet_of(GOOD, FUSED)
+    sheet = sheet_of(GOOD, CREASED)
     assert sheet.is_within_limits
     assert {check.slice_spacing_mm for check in sheet.checks} == {1.0}
     assert "All figures are within their limits." in sheet_markdown(sheet, disclaimer="Not a device.")
@@ -77,7 +88,7 @@ def test_good_figures_meet_their_limits():
     ],
 )
 def test_each_limit_can_be_missed(field, value, spacing, missed):
-    rows = [replace(row, slice_spacing_mm=spacing, **{field: value}) for row in (GOOD, FUSED)]
+    rows = [replace(row, slice_spacing_mm=spacing, **{field: value}) for row in (GOOD, CREASED)]
     sheet = sheet_of(*rows)
     failed = [check for check in sheet.checks if not check.met]
     assert sheet.is_within_limits is not bool(missed)
@@ -88,14 +99,10 @@ def test_each_limit_can_be_missed(field, value, spacing, missed):
 
 
 def test_a_few_real_pairs(measured):
-    """Four pairs prove no limit, but a mistake in the truth or the measuring would show."""
+    """Six pairs prove no limit, but a mistake in the truth or the measuring would show."""
     assert measured.slice_spacings_mm == (1.0, 5.0)
-    assert [row.kind for row in measured.rows if row.slice_spacing_mm == 1.0] == [
-        "sphere",
-        "ellipsoid",
-        "lumpy",
-        "fused",
-    ]
+    assert tuple(row.kind for row in measured.rows if row.slice_spacing_mm == 1.0) == ALL_KINDS
+    assert len(measured.rows) + len(measured.left_out_mm) == 12
     for row in measured.rows:
         assert abs(row.mam_mm) < (0.5 if row.slice_spacing_mm < 5 else 1.5)
         assert abs(row.coverage) < 0.05
@@ -113,10 +120,10 @@ def test_the_seed_and_the_number_alone_make_a_pair(monkeypatch):
     truth = truth_of(ball, replace(ball, radius_mm=12.0))
     monkeypatch.setattr(pairs_module, "truth_of", lambda *_: truth)  # only where shapes and grids lie matters here
     monkeypatch.setattr(sheet_module, "measure_pair", shown)
-    few, more, other = (measure_accuracy(pairs=n, seed=seed).rows for n, seed in ((4, 0), (5, 0), (4, 1)))
+    few, more, other = (measure_accuracy(pairs=n, seed=seed).rows for n, seed in ((6, 0), (7, 0), (6, 1)))
     assert more[: len(few)] == few
-    assert [row.oblique for row in more] == [False] * 16 + [True] * 4
-    assert len({row.true_mam_mm for row in (*more, *other)}) == 36  # other shapes, other grids
+    assert [row.oblique for row in more] == [False] * 24 + [True] * 4
+    assert len({row.true_mam_mm for row in (*more, *other)}) == 52  # other shapes, other grids
 
 
 def test_too_few_pairs():
@@ -128,11 +135,61 @@ def test_texts_tell_the_same_figures(measured):
     record = json.loads(json.dumps(sheet_record(measured), allow_nan=False))
     text = sheet_markdown(measured, disclaimer="Not a device.")
     rows = list(csv.DictReader(io.StringIO(pairs_csv(measured))))
-    assert len(rows) == len(measured.rows) == 8
-    assert float(rows[3]["mam_mm"]) == pytest.approx(measured.rows[3].mam_mm, abs=1e-5)
-    assert record["pairs_per_slice_spacing"] == 4
-    spread = record["slice_spacings"][0]["minimum_margin"]["mam_mm"]["all"]
+    assert len(rows) == len(measured.rows)
+    assert float(rows[3]["mam_error_mm"]) == pytest.approx(measured.rows[3].mam_mm, abs=1e-5)
+    assert record["pairs"] == 6
+    assert [at["measured"] + at["left_out"] for at in record["slice_spacings"]] == [6, 6]
+    spread = record["slice_spacings"][0]["minimum_margin"]["mam_error_mm"]["all"]
     assert f"{spread['p95']:.2f} / {spread['largest']:.2f} / {spread['bias']:+.2f}" in text
     assert "not of a patient's result" in text
     assert "Not a device." in text
     assert "10.3389/fonc.2021.623098" in text
+
+
+def test_no_error_is_named_like_a_value():
+    """Columns that describe a pair or its truth keep their names; all others say that they are errors."""
+    head = pairs_csv(sheet_of(GOOD)).splitlines()[0].split(",")
+    described = ["number", "kind", "slice_spacing_mm", "oblique", "true_mam_mm", "true_mean_mm"]
+    assert head == [*described, *ERROR_NAMES.values()]
+    assert all("error" in name for name in ERROR_NAMES.values())
+
+
+def test_every_figure_has_its_unit():
+    text = sheet_markdown(sheet_of(replace(GOOD, surface_share=0.0123), CREASED), disclaimer="")
+    assert "| 1 mm | shares of the surface, p95 | 1.2 % | 2.0 % | met |" in text
+    assert "| 1 mm | mean margin, p95 | 0.020 mm | 0.060 mm | met |" in text
+    assert "surface shares, %" in text
+    assert " 1.2 / 1.2 " in text  # the same share among the other errors
+
+
+def thin_pair(radius_mm: float) -> ShapePair:
+    """A tumor around the plane between two slices of 5 mm: four of them cut it from a radius of 7.5 mm on."""
+    ball = Ball(center_mm=(0.0, 0.0, 0.0), radius_mm=radius_mm)
+    wide = replace(ball, radius_mm=14.0)
+    side = 60
+    grid = Geometry(shape=(10, side, side), spacing_mm=(5.0, 0.7, 0.7), origin_mm=(-0.35 * side, -0.35 * side, -22.5))
+    return ShapePair(kind="sphere", tumor=ball, zone=wide, grid=grid, truth=truth_of(ball, wide))
+
+
+def test_a_pair_that_gets_no_verdict_is_left_out():
+    assert measure_pair(thin_pair(7.0), number=0, oblique=False) is None  # two slices, though of 500 voxels
+    judged = measure_pair(thin_pair(8.0), number=0, oblique=False)
+    assert judged is not None
+    assert abs(judged.mam_mm) < 0.75
+
+
+def test_what_is_left_out_is_told(monkeypatch):
+    def some(pair, *, number, oblique):
+        spacing = pair.grid.spacing_mm[0]
+        return None if spacing == 5.0 and number < 2 else replace(GOOD, number=number, slice_spacing_mm=spacing)
+
+    ball = Ball(center_mm=(0.0, 0.0, 0.0), radius_mm=8.0)
+    truth = truth_of(ball, replace(ball, radius_mm=12.0))
+    monkeypatch.setattr(pairs_module, "truth_of", lambda *_: truth)
+    monkeypatch.setattr(sheet_module, "measure_pair", some)
+    sheet = measure_accuracy(pairs=6)
+    assert sheet.left_out_mm == (5.0, 5.0)
+    assert len(sheet.errors("mam_mm", 5.0)) == 4
+    assert "Left out, too few voxels to judge: 2 at slices of 5 mm." in sheet_markdown(sheet, disclaimer="")
+    assert [at["left_out"] for at in sheet_record(sheet)["slice_spacings"]] == [0, 0, 0, 2]
+    assert "None was left out." in sheet_markdown(sheet_of(GOOD), disclaimer="")
