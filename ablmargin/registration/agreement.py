@@ -21,6 +21,7 @@ _SURFACE_BLUR_MM = 2.0
 """Against the steps of voxels of 2 mm, among which a nearest point would always be a nearer one."""
 _BRIGHTEST_SHARE = 0.03
 _EVERY = 3
+_FIRST_STEP_MM, _LAST_STEP_MM = 2.0, 0.4
 _FOLD_GRID = 2
 
 
@@ -34,6 +35,8 @@ class TextureAgreement:
         Over the whole liver.
     correlation_near : float
         Within 20 mm of the tissue to ignore; the whole liver's if there is none.
+    shift_near_mm : float
+        How far post would have to be shifted there to agree best; 0 if nothing is gained by a shift.
     vessel_level : float
         Mean post texture, in its standard deviations, where pre is brightest (3 %): the vessels in most phases. High
         if they are bright in both, negative if post shows them dark.
@@ -42,6 +45,7 @@ class TextureAgreement:
     correlation: float
     correlation_near: float
     vessel_level: float
+    shift_near_mm: float = 0.0
 
     @property
     def phases_match(self) -> bool:
@@ -82,7 +86,33 @@ def compare_textures(pre: PreparedExam, post: PreparedExam, post_from_pre: Point
         correlation=whole,
         correlation_near=_correlation(before[near], after[near]) if np.count_nonzero(near) > 100 else whole,
         vessel_level=float(after[bright].mean() / (after.std() + 1e-6)),
+        shift_near_mm=_shift_near_mm(pre, post, post_from_pre),
     )
+
+
+def _shift_near_mm(pre: PreparedExam, post: PreparedExam, post_from_pre: PointTransform) -> float:
+    """Climb from the map as it is to the shift under which the textures around the treated tissue correlate best."""
+    around = np.argwhere((pre.counts > 0) & (pre.treated_distance_mm < NEAR_TREATED_MM))
+    if not len(around):
+        return 0.0
+    before = _smooth_texture(pre)[tuple(around.T)]
+    moved = post_from_pre.map_points(pre.grid.points_at(around))
+    table = Table.of_columns(post.grid, _smooth_texture(post), post.counts)
+
+    def agreement(shift_mm: FloatArray) -> float:
+        found = table.at((moved + shift_mm).astype(np.float32))
+        shared = found[:, 1] > 0.9
+        return _correlation(before[shared], found[shared, 0]) if np.count_nonzero(shared) > 100 else -1.0
+
+    shift, step, best = np.zeros(3), _FIRST_STEP_MM, agreement(np.zeros(3))
+    while step > _LAST_STEP_MM and np.linalg.norm(shift) < NEAR_TREATED_MM:
+        tried = [shift + step * way for way in (*np.eye(3), *-np.eye(3))]
+        values = [agreement(one) for one in tried]
+        if max(values) > best:
+            best, shift = max(values), tried[int(np.argmax(values))]
+        else:
+            step /= 2.0
+    return float(np.linalg.norm(shift))
 
 
 def compare_livers(pre: PreparedExam, post: PreparedExam, post_from_pre: PointTransform) -> LiverAgreement:

@@ -24,6 +24,7 @@ DOUBTFUL_SD_MM = 1.5
 FAILED_SD_MM = 3.0
 LARGEST_VOLUME_CHANGE = 0.2
 LEAST_CORRELATION_NEAR = 0.4
+LARGEST_SHIFT_NEAR_MM = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +124,8 @@ def _texture_findings(textures: TextureAgreement, *, phases_match: bool) -> Iter
     if phases_match and textures.correlation_near < LEAST_CORRELATION_NEAR:
         reason = "The ablation zone's mask may be misplaced: around it the two CTs look different"
         yield "doubtful", f"{reason} (correlation {textures.correlation_near:.2f})."
+    if phases_match and textures.shift_near_mm > LARGEST_SHIFT_NEAR_MM:
+        yield "doubtful", f"Around the tumor the two CTs would agree better {textures.shift_near_mm:.1f} mm away."
 
 
 def _error_findings(sd_mm: float | None, failed_sd_mm: float) -> Iterator[tuple[Grade, str]]:

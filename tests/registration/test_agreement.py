@@ -69,6 +69,20 @@ def test_texture_correlates_with_itself_and_not_with_other_noise():
     assert compare_textures(one, one, shift(500.0)).correlation == 0.0
 
 
+@pytest.mark.parametrize("off_mm", [0.0, 2.0, 3.0])
+def test_a_shift_around_the_treated_tissue_is_found(off_mm):
+    zone = ball(radius_mm=10.0, structure=Structure.ABLATION_ZONE)
+    one = exam(ball(), (zone,))
+    found = compare_textures(one, one, shift(off_mm)).shift_near_mm
+    assert found == pytest.approx(off_mm, abs=0.25)  # half the last step
+
+
+def test_no_shift_is_told_where_nothing_can_be_compared():
+    one = exam(ball())
+    assert compare_textures(one, one, shift(500.0)).shift_near_mm == 0.0
+    assert compare_textures(one, one, shift(3.0)).shift_near_mm == 0.0  # nothing is treated
+
+
 def test_treated_tissue_and_its_rim_do_not_count(orientation):
     zone = ball(orientation, 10.0, Structure.ABLATION_ZONE)
     one = exam(ball(orientation), (zone,), rim_mm=3.0)

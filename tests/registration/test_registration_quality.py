@@ -80,6 +80,15 @@ def test_phases_match_when_bright_meets_bright(correlation, vessel_level, match)
     assert agreement.phases_match is match
 
 
+def test_textures_that_agree_better_elsewhere_are_doubtful_only_where_bright_meets_bright():
+    shifted = replace(TEXTURES, shift_near_mm=2.9)
+    assert grade(**{**FINE, "textures": shifted}).quality == "doubtful"
+    assert "2.9 mm away" in grade(**{**FINE, "textures": shifted}).unquantified[0]
+    assert grade(**{**FINE, "textures": replace(TEXTURES, shift_near_mm=1.5)}).quality == "good"
+    other = grade(**{**FINE, "textures": shifted, "phases_match": False})
+    assert not any("away" in reason for reason in other.reasons)
+
+
 def test_what_the_error_estimate_cannot_speak_for_is_told_apart():
     grading = grade(**{**FINE, "sd_mm": 2.0, "volume_change": 0.5})
     assert len(grading.reasons) == 2
