@@ -21,6 +21,7 @@ _SURFACE_BLUR_MM = 2.0
 """Against the steps of voxels of 2 mm, among which a nearest point would always be a nearer one."""
 _BRIGHTEST_SHARE = 0.03
 _EVERY = 3
+_SHARED, _LEAST_PAIRS = 0.9, 100
 _FIRST_STEP_MM, _LAST_STEP_MM = 2.0, 0.4
 _FOLD_GRID = 2
 
@@ -47,11 +48,6 @@ class TextureAgreement:
     vessel_level: float
     shift_near_mm: float = 0.0
 
-    @property
-    def phases_match(self) -> bool:
-        """Whether bright may be expected to meet bright."""
-        return self.correlation > LEAST_CORRELATION and self.vessel_level > LEAST_VESSEL_LEVEL
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiverAgreement:
@@ -69,25 +65,62 @@ class LiverAgreement:
 
 def compare_textures(pre: PreparedExam, post: PreparedExam, post_from_pre: PointTransform) -> TextureAgreement:
     """Compare what the two livers look like under a map."""
-    counted = np.argwhere(pre.counts > 0)[::_EVERY]
-    moved = post_from_pre.map_points(pre.grid.points_at(counted)).astype(np.float32)
-    treated_mm = post.treated_distance_mm
-    samples = Table.of_columns(post.grid, _smooth_texture(post), post.counts, treated_mm).at(moved)
-    shared = samples[:, 1] > 0.9
-    if np.count_nonzero(shared) < 100:
+    pairs = _Pairs.of(pre, post, post_from_pre)
+    if pairs is None:
         return TextureAgreement(correlation=0.0, correlation_near=0.0, vessel_level=0.0)
-    before = _smooth_texture(pre)[tuple(counted.T)][shared]
-    after = samples[shared, 0]
-    nearest = np.minimum(pre.treated_distance_mm[tuple(counted.T)][shared], samples[shared, 2])
-    near = nearest < NEAR_TREATED_MM
-    bright = before > np.quantile(before, 1.0 - _BRIGHTEST_SHARE)
-    whole = _correlation(before, after)
+    near = pairs.treated_mm < NEAR_TREATED_MM
+    whole = _correlation(pairs.before, pairs.after)
+    enough = np.count_nonzero(near) > _LEAST_PAIRS
     return TextureAgreement(
         correlation=whole,
-        correlation_near=_correlation(before[near], after[near]) if np.count_nonzero(near) > 100 else whole,
-        vessel_level=float(after[bright].mean() / (after.std() + 1e-6)),
+        correlation_near=_correlation(pairs.before[near], pairs.after[near]) if enough else whole,
+        vessel_level=_vessel_level(pairs),
         shift_near_mm=_shift_near_mm(pre, post, post_from_pre),
     )
+
+
+def phases_match(pre: PreparedExam, post: PreparedExam, post_from_pre: PointTransform) -> bool:
+    """Whether bright may be expected to meet bright, under a map that is about right."""
+    pairs = _Pairs.of(pre, post, post_from_pre)
+    if pairs is None:
+        return False
+    return bright_meets_bright(_correlation(pairs.before, pairs.after), _vessel_level(pairs))
+
+
+def bright_meets_bright(correlation: float, vessel_level: float) -> bool:
+    """Whether figures as in :class:`TextureAgreement` speak for one contrast phase."""
+    return correlation > LEAST_CORRELATION and vessel_level > LEAST_VESSEL_LEVEL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Pairs:
+    """Smoothed textures of the same n places before and after, and their distances to treated tissue, shape (n,)."""
+
+    before: Array
+    after: Array
+    treated_mm: Array
+
+    @classmethod
+    def of(cls, pre: PreparedExam, post: PreparedExam, post_from_pre: PointTransform) -> _Pairs | None:
+        """Of every third place where both count; None if they are too few."""
+        counted = np.argwhere(pre.counts > 0)[::_EVERY]
+        moved = post_from_pre.map_points(pre.grid.points_at(counted)).astype(np.float32)
+        columns = _smooth_texture(post), post.counts, post.treated_distance_mm
+        samples = Table.of_columns(post.grid, *columns).at(moved)
+        shared = samples[:, 1] > _SHARED
+        if np.count_nonzero(shared) < _LEAST_PAIRS:
+            return None
+        places = tuple(counted[shared].T)
+        return cls(
+            before=_smooth_texture(pre)[places],
+            after=samples[shared, 0],
+            treated_mm=np.minimum(pre.treated_distance_mm[places], samples[shared, 2]),
+        )
+
+
+def _vessel_level(pairs: _Pairs) -> float:
+    bright = pairs.before > np.quantile(pairs.before, 1.0 - _BRIGHTEST_SHARE)
+    return float(pairs.after[bright].mean() / (pairs.after.std() + 1e-6))
 
 
 def _shift_near_mm(pre: PreparedExam, post: PreparedExam, post_from_pre: PointTransform) -> float:
@@ -101,8 +134,9 @@ def _shift_near_mm(pre: PreparedExam, post: PreparedExam, post_from_pre: PointTr
 
     def agreement(shift_mm: FloatArray) -> float:
         found = table.at((moved + shift_mm).astype(np.float32))
-        shared = found[:, 1] > 0.9
-        return _correlation(before[shared], found[shared, 0]) if np.count_nonzero(shared) > 100 else -1.0
+        shared = found[:, 1] > _SHARED
+        enough = np.count_nonzero(shared) > _LEAST_PAIRS
+        return _correlation(before[shared], found[shared, 0]) if enough else -1.0
 
     shift, step, best = np.zeros(3), _FIRST_STEP_MM, agreement(np.zeros(3))
     while step > _LAST_STEP_MM and np.linalg.norm(shift) < NEAR_TREATED_MM:

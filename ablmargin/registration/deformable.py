@@ -48,7 +48,7 @@ class Stage:
     surface_weight: float
 
 
-Recipe = tuple[Stage, Stage, Stage]
+Recipe = tuple[Stage, ...]
 
 SIGNED: Recipe = (
     Stage(knot_mm=48.0, steps=10, stiffness=60.0, surface_weight=0.08),

@@ -142,9 +142,17 @@ def blur(picture: Array, sigma_mm: float, grid: Geometry) -> Picture:
     return np.asarray(sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(image, sigma_mm / grid.spacing_mm[0])))
 
 
-def extend(picture: Picture, counts: Picture, sigma_mm: float, grid: Geometry) -> Picture:
-    """Carry a picture smoothly on beyond where it counts, so that samples at its rim see no false edge."""
-    around = blur(picture * counts, sigma_mm, grid) / (blur(counts, sigma_mm, grid) + 0.01)
+def counted_around(counts: Picture, sigma_mm: float, grid: Geometry) -> Picture:
+    """How much counts around each voxel, never quite nothing."""
+    return np.asarray(blur(counts, sigma_mm, grid) + np.float32(0.01))
+
+
+def extend(picture: Picture, counts: Picture, sigma_mm: float, grid: Geometry, *, counted: Picture) -> Picture:
+    """Carry a picture smoothly on beyond where it counts, so that samples at its rim see no false edge.
+
+    ``counted`` is :func:`counted_around` for the same width.
+    """
+    around = blur(picture * counts, sigma_mm, grid) / counted
     return np.asarray(np.where(counts > 0, picture, around), np.float32)
 
 

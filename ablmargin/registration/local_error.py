@@ -130,9 +130,8 @@ def block_weights(seed: int, member: int) -> PointWeights:
 
 
 def _stiffer(recipe: Recipe) -> Recipe:
-    first, second, third = recipe
-    return (
-        first,
-        replace(second, stiffness=_STIFFER / 1.5 * second.stiffness),
-        replace(third, stiffness=_STIFFER * third.stiffness),
+    """Stiffer the finer the level; the coarsest as it is."""
+    factors = (1.0, _STIFFER / 1.5, _STIFFER)
+    return tuple(
+        replace(stage, stiffness=factor * stage.stiffness) for factor, stage in zip(factors, recipe, strict=True)
     )

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ablmargin.geometry import FloatArray, PointTransform
 from ablmargin.progress import Progress, silent
-from ablmargin.registration.agreement import LiverAgreement, TextureAgreement, compare_livers, compare_textures
+from ablmargin.registration.agreement import (
+    LiverAgreement,
+    TextureAgreement,
+    compare_livers,
+    compare_textures,
+    phases_match,
+)
 from ablmargin.registration.deformable import SIGN_FREE, SIGNED
 from ablmargin.registration.images import PreparedExam, prepare_exam
 from ablmargin.registration.local_error import LocalError, estimate_local_error, run_ensemble
-from ablmargin.registration.pyramid import sign_free_pyramid, signed_pyramid
+from ablmargin.registration.pyramid import Pyramids
 from ablmargin.registration.quality import RegistrationQuality, grade
 from ablmargin.registration.symmetric import PyramidPair, align_both_ways
 from ablmargin.registration.threads import limited_threads
@@ -22,6 +28,8 @@ from ablmargin.volume import LabelMask, Volume
 
 TUMOR_RIM_MM = 2.0
 ZONE_RIM_MM = 3.0
+PHASE_LEVELS = 2
+"""Levels of the alignment under which the contrast phases are compared: a few millimeters do for that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,11 +172,16 @@ def register(
 
 def _align(pre: PreparedExam, post: PreparedExam, settings: RegistrationSettings, progress: Progress) -> Alignment:
     progress("registration: contrast phases", 0.1)
-    pair = PyramidPair.started(sign_free_pyramid(pre), sign_free_pyramid(post), SIGN_FREE)
-    phases_match = compare_textures(pre, post, pair.forward()).phases_match
+    before, after = Pyramids(pre), Pyramids(post)
+    rough = PyramidPair.started(
+        before.sign_free(levels=PHASE_LEVELS), after.sign_free(levels=PHASE_LEVELS), SIGN_FREE[:PHASE_LEVELS]
+    )
+    same_phase = phases_match(pre, post, rough.forward())
     progress("registration: deforming", 0.3)
-    if phases_match:
-        pair = PyramidPair.started(signed_pyramid(pre), signed_pyramid(post), SIGNED)
+    if same_phase:
+        pair = PyramidPair.started(before.signed(), after.signed(), SIGNED)
+    else:
+        pair = replace(rough, pre=before.sign_free(), post=after.sign_free(), recipe=SIGN_FREE)
     both = align_both_ways(pair, threads=settings.threads)
     progress("registration: local error", 0.6)
     members = run_ensemble(pair, both, seed=settings.seed, threads=settings.threads) if settings.ensemble else ()
@@ -179,9 +192,9 @@ def _align(pre: PreparedExam, post: PreparedExam, settings: RegistrationSettings
         forward=both.forward,
         pre_from_post=both.backward,
         members=members,
-        method=_method(phases_match=phases_match, both_ways=both.invertible),
+        method=_method(phases_match=same_phase, both_ways=both.invertible),
         both_ways=both.invertible,
-        phases_match=phases_match,
+        phases_match=same_phase,
         textures=compare_textures(pre, post, both.post_from_pre),
         livers=compare_livers(pre, post, both.post_from_pre),
     )

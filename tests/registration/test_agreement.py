@@ -9,7 +9,7 @@ from orientations import grid_around
 from ablmargin.registration.agreement import compare_livers, compare_textures
 from ablmargin.registration.images import prepare_exam, signed_distance_mm, working_grid
 from ablmargin.registration.local_error import block_weights, estimate_local_error
-from ablmargin.registration.pyramid import signed_pyramid
+from ablmargin.registration.pyramid import Pyramids
 from ablmargin.registration.terms import SurfaceTerm
 from ablmargin.registration.transform import InverseTransform, RigidTransform
 from ablmargin.volume import LabelMask, Structure, Volume
@@ -125,7 +125,7 @@ def test_where_the_image_cuts_the_liver_off_is_no_surface():
 
 
 def prepare_level(one):
-    return signed_pyramid(one)[-1]
+    return Pyramids(one).signed()[-1]
 
 
 def test_signed_distance_is_zero_at_the_border_between_voxels():

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ablmargin.registration.agreement import LiverAgreement, TextureAgreement
+from ablmargin.registration.agreement import LiverAgreement, TextureAgreement, bright_meets_bright
 from ablmargin.registration.quality import Grading, RegistrationQuality, grade, worst_of
 
 LIVERS = LiverAgreement(dice=0.97, hd95_mm=2.0, asd_mm=0.8, jacobian_min=0.8, folded_share=0.0)
@@ -76,8 +76,7 @@ def test_the_worst_finding_decides_and_all_are_told():
     ("correlation", "vessel_level", "match"), [(0.8, 2.5, True), (0.6, 1.7, False), (0.2, 2.5, False), (0.8, -1, False)]
 )
 def test_phases_match_when_bright_meets_bright(correlation, vessel_level, match):
-    agreement = TextureAgreement(correlation=correlation, correlation_near=0.5, vessel_level=vessel_level)
-    assert agreement.phases_match is match
+    assert bright_meets_bright(correlation, vessel_level) is match
 
 
 def test_textures_that_agree_better_elsewhere_are_doubtful_only_where_bright_meets_bright():

@@ -1,0 +1,262 @@
+"""Other registration programs on the pictures that the product's own looks at: elastix, greedy and ANTs.
+
+Each gets the texture on the 2 mm working grid, carried on beyond where it counts, and the rigid start, which is written into
+the moving picture's axes, so that nothing is resampled. Two masks tell where texture counts; the fixed one leaves out what
+doesn't count in either exam at the start. A program runs in a process of its own, so that its crash is a row. Their settings
+are fixed, and none was tuned on these pairs.
+
+The command line, ``python benchmarks/registration_rivals.py PROGRAM FOLDER``, is that process.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from registration_pairs import align, prepared
+
+from ablmargin.geometry import Array, BoolArray, FloatArray
+from ablmargin.registration.images import PreparedExam, counted_around, extend
+from ablmargin.registration.register import RegistrationSettings
+from ablmargin.registration.sampling import Table
+from ablmargin.registration.transform import RigidTransform
+from ablmargin.simulation.pair import SimulatedPair, Truth
+
+MODULES = {"elastix": "itk", "greedy": "picsl_greedy", "ants": "ants"}
+LIMIT_S = 900.0
+_FILL_MM = 3.0
+_PARTS = ("fixed", "moving", "fixed_mask", "moving_mask")
+_ELASTIX: dict[str, Any] = {
+    "Registration": "MultiMetricMultiResolutionRegistration",
+    "Metric": ("AdvancedNormalizedCorrelation", "TransformBendingEnergyPenalty"),
+    "Metric0Weight": 1,
+    "Metric1Weight": 10,
+    "Optimizer": "AdaptiveStochasticGradientDescent",
+    "Transform": "BSplineTransform",
+    "FinalGridSpacingInPhysicalUnits": 18,
+    "NumberOfResolutions": 3,
+    "MaximumNumberOfIterations": 300,
+    "ImageSampler": "RandomSparseMask",
+    "ErodeFixedMask": "false",
+    "ErodeMovingMask": "false",
+    "NewSamplesEveryIteration": "true",
+    "NumberOfSpatialSamples": 4000,
+    "Interpolator": "LinearInterpolator",
+    "ResampleInterpolator": "FinalLinearInterpolator",
+    "Resampler": "DefaultResampler",
+    "FixedImagePyramid": "FixedSmoothingImagePyramid",
+    "MovingImagePyramid": "MovingSmoothingImagePyramid",
+    "AutomaticTransformInitialization": "false",
+    "RandomSeed": 1,
+    "WriteResultImage": "false",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RivalRun:
+    """Where a program sends the points (n, 3), post frame, and its CPU time; None and why, if it gave no answer."""
+
+    program: str
+    points_mm: FloatArray | None = None
+    cpu_s: float | None = None
+    failure: str = ""
+
+
+def is_installed(program: str) -> bool:
+    """Whether a program of ``MODULES`` can be imported here."""
+    return importlib.util.find_spec(MODULES[program]) is not None
+
+
+def run_rival(
+    program: str, pre: PreparedExam, post: PreparedExam, rigid: RigidTransform, points_mm: FloatArray
+) -> RivalRun:
+    """Let a program align two exams from a rigid start (post_from_pre), and map points (n, 3) of the pre frame."""
+    if not is_installed(program):
+        return RivalRun(program=program, failure="not installed")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_inputs(folder, pre, post, rigid, points_mm)
+        command = [sys.executable, str(Path(__file__).resolve()), program, name]
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=LIMIT_S, check=False)
+        except subprocess.TimeoutExpired:
+            return RivalRun(program=program, failure=f"no result in {LIMIT_S:.0f} s")
+        if done.returncode != 0:
+            return RivalRun(program=program, failure=failure_of(done.returncode, done.stderr))
+        with np.load(folder / "moved.npz") as result:
+            return RivalRun(
+                program=program, points_mm=rigid.map_points(result["points_mm"]), cpu_s=float(result["cpu_s"])
+            )
+
+
+def failure_of(returncode: int, stderr: bytes) -> str:
+    r"""Why a process gave no answer, in a few words.
+
+    Examples
+    --------
+    >>> failure_of(-11, b"")
+    'crashed (signal 11)'
+    >>> failure_of(1, b"Traceback ...\nValueError: no overlap\n")
+    'failed (ValueError: no overlap)'
+    """
+    if returncode < 0:
+        return f"crashed (signal {-returncode})"
+    last = stderr.decode(errors="replace").strip().rpartition("\n")[2]
+    return f"failed ({last[:100]})"
+
+
+def rival_lines(pair: SimulatedPair) -> Iterator[str]:
+    """What the other programs make of a pair, beside the product without its ensemble."""
+    start = time.process_time()
+    alignment = align(pair, RegistrationSettings(threads=1, ensemble=False))
+    cpu_s = time.process_time() - start
+    truth, lesion = pair.truth, pair.truth.lesions[0]
+    points = np.concatenate([truth.landmarks_pre_mm, lesion.tumor_surface_pre_mm])
+    exams, rigid = prepared(pair), alignment.rigid_post_from_pre
+    runs = [
+        RivalRun(program="rigid start", points_mm=rigid.map_points(points), cpu_s=0.0),
+        RivalRun(program="ablmargin", points_mm=alignment.post_from_pre.map_points(points), cpu_s=cpu_s),
+        *(run_rival(program, *exams, rigid, points) for program in MODULES),
+    ]
+    return (f"{run.program:12s} {_figures(run, truth)}" for run in runs)
+
+
+def _figures(run: RivalRun, truth: Truth) -> str:
+    if run.points_mm is None:
+        return run.failure
+    liver, tumor = np.split(run.points_mm, [len(truth.landmarks_pre_mm)])
+    lesion = truth.lesions[0]
+    tumor_mm = np.linalg.norm(tumor - lesion.tumor_surface_post_mm, axis=1).mean()
+    liver_mm = np.linalg.norm(liver - truth.landmarks_post_mm, axis=1).mean()
+    margin_mm = lesion.margins_mm(tumor).min() - lesion.mam_mm
+    figures = f"tumor TRE {tumor_mm:5.2f}  liver TRE {liver_mm:5.2f}  MAM error {margin_mm:+5.2f}"
+    return f"{figures}  CPU s {run.cpu_s:5.1f}"
+
+
+def write_inputs(
+    folder: Path, pre: PreparedExam, post: PreparedExam, rigid: RigidTransform, points_mm: FloatArray
+) -> None:
+    """Pictures, masks and points as files: the fixed frame is the pre exam's, the moving one is ``rigid`` away from post."""
+    for name, exam, start in (("fixed", pre, None), ("moving", post, rigid.inverse())):
+        picture = extend(
+            exam.texture, exam.counts, _FILL_MM, exam.grid, counted=counted_around(exam.counts, _FILL_MM, exam.grid)
+        )
+        sitk.WriteImage(placed_image(picture, exam, start), str(folder / f"{name}.mha"))
+        mask = shared_mask(pre, post, rigid) if exam is pre else exam.counts > 0
+        sitk.WriteImage(placed_image(mask.astype(np.uint8), exam, start), str(folder / f"{name}_mask.mha"))
+    np.save(folder / "points.npy", points_mm)
+
+
+def shared_mask(pre: PreparedExam, post: PreparedExam, rigid: RigidTransform) -> BoolArray:
+    """Where the pre exam's picture counts and, at the rigid start, the post exam's too: on the pre working grid."""
+    inside = np.argwhere(pre.counts > 0)
+    moved = rigid.map_points(pre.grid.points_at(inside)).astype(np.float32)
+    mask = pre.counts > 0
+    mask[tuple(inside.T)] = Table.of_columns(post.grid, post.counts).at(moved)[:, 0] > 0.5
+    return mask
+
+
+def placed_image(values: Array, exam: PreparedExam, rigid: RigidTransform | None) -> sitk.Image:
+    """An image of an array (x, y, z) on the exam's working grid, moved as a whole by a rigid map."""
+    image = sitk.GetImageFromArray(np.ascontiguousarray(values.transpose(2, 1, 0)))
+    image.SetSpacing(exam.grid.spacing_mm)
+    origin = np.array([exam.grid.origin_mm])
+    image.SetOrigin((origin if rigid is None else rigid.map_points(origin))[0].tolist())
+    image.SetDirection((np.eye(3) if rigid is None else rigid.rotation).ravel().tolist())
+    return image
+
+
+def displaced(field: sitk.Image, points_mm: FloatArray) -> FloatArray:
+    """Points (n, 3) plus the vectors (LPS mm) of a displacement image there, linearly interpolated."""
+    transform = sitk.DisplacementFieldTransform(sitk.Cast(field, sitk.sitkVectorFloat64))
+    return np.array([transform.TransformPoint(point) for point in points_mm.tolist()])
+
+
+def _elastix(folder: Path, points_mm: FloatArray) -> tuple[FloatArray, float]:
+    itk: Any = importlib.import_module("itk")
+    fixed, moving, fixed_mask, moving_mask = (itk.imread(str(folder / f"{part}.mha")) for part in _PARTS)
+    parameters = itk.ParameterObject.New()
+    parameters.AddParameterMap({key: _words(value) for key, value in _ELASTIX.items()})
+    start = time.process_time()
+    _, transform = itk.elastix_registration_method(
+        fixed,
+        moving,
+        parameter_object=parameters,
+        fixed_mask=fixed_mask,
+        moving_mask=moving_mask,
+        log_to_console=False,
+    )
+    cpu_s = time.process_time() - start
+    field = itk.transformix_deformation_field(fixed, transform)
+    itk.imwrite(field, str(folder / "field.mha"))
+    return displaced(sitk.ReadImage(str(folder / "field.mha")), points_mm), cpu_s
+
+
+def _words(value: Any) -> list[str]:
+    return [str(word) for word in (value if isinstance(value, tuple) else (value,))]
+
+
+def _greedy(folder: Path, points_mm: FloatArray) -> tuple[FloatArray, float]:
+    images = {part: sitk.ReadImage(str(folder / f"{part}.mha"), sitk.sitkFloat32) for part in _PARTS}
+    program: Any = importlib.import_module("picsl_greedy").Greedy3D()
+    start = time.process_time()
+    program.execute(
+        "-i fixed moving -gm fixed_mask -mm moving_mask -m WNCC 3x3x3 -n 100x60x30 -s 4vox 3vox -threads 1 -o warp",
+        warp=None,
+        **images,
+    )
+    cpu_s = time.process_time() - start
+    return displaced(program["warp"], points_mm), cpu_s
+
+
+def _ants(folder: Path, points_mm: FloatArray) -> tuple[FloatArray, float]:
+    ants: Any = importlib.import_module("ants")
+    images = {part: ants.image_read(str(folder / f"{part}.mha")) for part in _PARTS}
+    start = time.process_time()
+    result = ants.registration(
+        images["fixed"],
+        images["moving"],
+        type_of_transform="SyNOnly",
+        initial_transform="identity",
+        mask=images["fixed_mask"],
+        moving_mask=images["moving_mask"],
+        syn_metric="CC",
+        syn_sampling=2,
+        reg_iterations=(40, 20, 10),
+        flow_sigma=4,
+        total_sigma=1,
+        outprefix=str(folder / "ants_"),
+    )
+    cpu_s = time.process_time() - start
+    frame = importlib.import_module("pandas").DataFrame(points_mm, columns=["x", "y", "z"])
+    moved = ants.apply_transforms_to_points(3, frame, result["fwdtransforms"])
+    return moved[["x", "y", "z"]].to_numpy(), cpu_s
+
+
+_RUNS: dict[str, Callable[[Path, FloatArray], tuple[FloatArray, float]]] = {
+    "elastix": _elastix,
+    "greedy": _greedy,
+    "ants": _ants,
+}
+
+
+def main() -> None:
+    """Run one program on the inputs in a folder and leave its answer there."""
+    program, name = sys.argv[1:]
+    folder = Path(name)
+    points_mm, cpu_s = _RUNS[program](folder, np.load(folder / "points.npy"))
+    np.savez(folder / "moved.npz", points_mm=points_mm, cpu_s=cpu_s)
+
+
+if __name__ == "__main__":
+    main()
