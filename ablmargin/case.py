@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ablmargin.geometry import FloatArray
 from ablmargin.volume import LabelMask, Structure, Volume
 
 CASE_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -66,11 +67,26 @@ class Lesion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Landmarks:
+    """The same places in both exams, shape (n, 3) each, in the frame of the exam, LPS mm."""
+
+    pre_mm: FloatArray
+    post_mm: FloatArray
+
+    def __post_init__(self) -> None:
+        if self.pre_mm.shape != self.post_mm.shape or self.pre_mm.ndim != 2 or self.pre_mm.shape[1:] != (3,):
+            raise ValueError(f"landmarks must be pairs of points, not {self.pre_mm.shape} and {self.post_mm.shape}")
+        if not len(self.pre_mm):
+            raise ValueError("there must be at least one pair of landmarks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Case:
     """Both exams of one patient, the tumors (on pre) and the ablation zones (on post).
 
     Zones aren't assigned to tumors: each tumor is judged against the union of all zones, as overlapping ablations
-    treat together. Tumors and zones may be absent where exams are only to be registered.
+    treat together. Tumors and zones may be absent where exams are only to be registered. ``landmarks`` only measure the
+    registration; they don't guide it.
     """
 
     case_id: str
@@ -79,6 +95,7 @@ class Case:
     lesions: tuple[Lesion, ...]
     zones: tuple[LabelMask, ...]
     ras_mutation: RasMutation = RasMutation.UNKNOWN
+    landmarks: Landmarks | None = None
 
     def __post_init__(self) -> None:
         require_plain_name(self.case_id, "a case ID")

@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from ablmargin.case import Case, Exam, Lesion, RasMutation
+from ablmargin.case import Case, Exam, Landmarks, Lesion, RasMutation
 from ablmargin.errors import Caution, Fault, InputError
 from ablmargin.exampair import check_pair
 from ablmargin.geometry import Geometry
+from ablmargin.landmarks import read_landmarks, require_imaged
 from ablmargin.loading import check_target, load_image, load_mask, moved_onto, path_and_label
 from ablmargin.volume import LabelMask, Structure
 
@@ -32,6 +33,7 @@ class CaseRequest:
     ablations: tuple[str, ...] = ()
     ras_mutation: RasMutation = RasMutation.UNKNOWN
     case_id: str = "case"
+    landmarks: Path | None = None
 
     @property
     def masks(self) -> tuple[str, ...]:
@@ -72,6 +74,7 @@ def open_case(request: CaseRequest) -> OpenedCase:
         partial(on_pre, request.tumors, Structure.TUMOR, "--tumor"),
         partial(on_post, request.ablations, Structure.ABLATION_ZONE, "--ablation"),
     )
+    landmarks = _landmarks(request.landmarks, pre.volume.geometry, post.volume.geometry)
     case = Case(
         case_id=request.case_id,
         pre=Exam(volume=pre.volume, record=pre.record, liver=next(iter(liver_pre), None)),
@@ -79,8 +82,17 @@ def open_case(request: CaseRequest) -> OpenedCase:
         lesions=_lesions(tumors),
         zones=zones,
         ras_mutation=request.ras_mutation,
+        landmarks=landmarks,
     )
     return OpenedCase(case=case, cautions=tuple(cautions))
+
+
+def _landmarks(path: Path | None, pre: Geometry, post: Geometry) -> Landmarks | None:
+    if path is None:
+        return None
+    landmarks = read_landmarks(path)
+    require_imaged(landmarks, path, pre=pre, post=post)
+    return landmarks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

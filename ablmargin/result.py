@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Literal
 
+import numpy as np
+
 from ablmargin.case import Case, Lesion, RasMutation
 from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, Judgement, Verdict, worst
 from ablmargin.clinical.direction import Deficit, describe_deficit, direction_in_words
@@ -203,6 +205,14 @@ class CaseResult:
     def verdict(self) -> Verdict | None:
         """That of the worst lesion; None if none was measured."""
         return worst(lesion.judgement.verdict for lesion in self.lesions) if self.lesions else None
+
+    @property
+    def landmark_errors_mm(self) -> FloatArray | None:
+        """How far each landmark is mapped from where it was marked, shape (n,); None without landmarks."""
+        if self.case is None or self.case.landmarks is None or self.alignment is None:
+            return None
+        mapped = self.alignment.post_from_pre.map_points(self.case.landmarks.pre_mm)
+        return np.asarray(np.linalg.norm(mapped - self.case.landmarks.post_mm, axis=1))
 
     def thinnest_place(self, lesion: LesionResult) -> tuple[FloatArray, FloatArray]:
         """Where the judged margin is smallest: the same place before and after ablation, (3,) each, LPS mm."""

@@ -21,6 +21,7 @@ def analyze(
     ras_mutation: options.Ras = RasMutation.UNKNOWN,
     pre_series: options.PreSeries = None,
     post_series: options.PostSeries = None,
+    landmarks: options.Landmarks = None,
     case_id: options.CaseId = UNNAMED_CASE,
     threads: options.Threads = 2,
     seed: options.Seed = 0,
@@ -49,6 +50,7 @@ def analyze(
         ablations=tuple(ablations),
         ras_mutation=ras_mutation,
         case_id=options.plain_case_id(case_id),
+        landmarks=landmarks,
     )
     output = Output(folder=out, overwrite=overwrite, as_json=as_json, gate=gate)
     _, code = run_case(request, analyze_case, Settings.of(seed=seed, threads=threads), output)

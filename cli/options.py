@@ -57,6 +57,15 @@ Ras = Annotated[
     RasMutation,
     typer.Option("--ras-mutation", help="RAS status of the tumor. Unknown asks for 10 mm, as mutant does."),
 ]
+Landmarks = Annotated[
+    Path | None,
+    typer.Option(
+        "--landmarks",
+        help="The same places in both exams, to measure the registration by: CSV with pre_x, pre_y, pre_z, post_x, post_y, "
+        "post_z, LPS mm.",
+        metavar="FILE",
+    ),
+]
 CaseId = Annotated[
     str, typer.Option("--case-id", help="Letters, digits, '.', '_' and '-'. Printed in every result.", metavar="TEXT")
 ]

@@ -18,6 +18,7 @@ def register(
     exclude_post: options.ExcludePost = [],  # noqa: B006
     pre_series: options.PreSeries = None,
     post_series: options.PostSeries = None,
+    landmarks: options.Landmarks = None,
     case_id: options.CaseId = UNNAMED_CASE,
     threads: options.Threads = 2,
     seed: options.Seed = 0,
@@ -41,6 +42,7 @@ def register(
         tumors=tuple(exclude_pre),
         ablations=tuple(exclude_post),
         case_id=options.plain_case_id(case_id),
+        landmarks=landmarks,
     )
     output = Output(folder=out, overwrite=overwrite, as_json=as_json)
     _, code = run_case(request, align, Settings.of(seed=seed, threads=threads), output)

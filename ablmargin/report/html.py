@@ -77,7 +77,7 @@ def report_html(result: CaseResult) -> str:
         lesions=[_lesion(result, lesion) for lesion in result.lesions],
         cautions=result.cautions,
         quality=result.quality,
-        registration=result.quality and registration_numbers(result.quality),
+        registration=result.quality and registration_numbers(result.quality, result.landmark_errors_mm),
         series=series,
         any_acquired=any(exam["acquired"] for exam in series),
         masks=[_mask(mask) for mask in result.masks],

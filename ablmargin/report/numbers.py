@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ablmargin.geometry import FloatArray
 from ablmargin.registration.quality import RegistrationQuality
 from ablmargin.report.palette import BANDS
 from ablmargin.result import LesionResult
@@ -68,7 +69,7 @@ def lesion_numbers(lesion: LesionResult) -> dict[str, list[Number]]:
     }
 
 
-def registration_numbers(quality: RegistrationQuality) -> list[Number]:
+def registration_numbers(quality: RegistrationQuality, landmark_errors_mm: FloatArray | None = None) -> list[Number]:
     """How well the two exams were brought together."""
     rows = (
         (
@@ -99,7 +100,17 @@ def registration_numbers(quality: RegistrationQuality) -> list[Number]:
             "How far a point ends from its start when mapped forth and back by separate registrations.",
         ),
     )
-    return [Number(name=name, value=value, meaning=meaning) for name, value, meaning in rows]
+    numbers = [Number(name=name, value=value, meaning=meaning) for name, value, meaning in rows]
+    return numbers if landmark_errors_mm is None else [_landmarks(landmark_errors_mm), *numbers]
+
+
+def _landmarks(errors_mm: FloatArray) -> Number:
+    return Number(
+        name="Error at the marked places, mean",
+        value=signed_mm(float(errors_mm.mean())),
+        meaning=f"Target registration error at {len(errors_mm)} places marked in both exams; at most "
+        f"{signed_mm(float(errors_mm.max()))}.",
+    )
 
 
 _MINIMUM_ROWS = (

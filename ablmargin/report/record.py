@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from ablmargin.case import Exam
 from ablmargin.clinical.criteria import Verdict
+from ablmargin.geometry import FloatArray
 from ablmargin.registration.quality import RegistrationQuality
 from ablmargin.result import CaseResult, LesionResult, MaskRecord
 
@@ -46,7 +47,8 @@ def result_record(result: CaseResult) -> dict[str, Any]:
         "required_margin_mm": result.required_margin_mm,
         "point_of_reference": "post",
         "inputs": {"pre": case and _exam_record(case.pre), "post": case and _exam_record(case.post)},
-        "registration": result.quality and _registration_record(result.quality),
+        "registration": result.quality
+        and _registration_record(result.quality) | {"landmarks": _landmarks_record(result.landmark_errors_mm)},
         "lesions": [_lesion_record(lesion, withheld=result.status == "withheld") for lesion in result.lesions],
         "masks": [_mask_record(mask) for mask in result.masks],
         "warnings": [{"code": caution.code, "message": caution.message} for caution in result.cautions],
@@ -133,6 +135,16 @@ def _registration_record(quality: RegistrationQuality) -> dict[str, Any]:
         "sd_mm": rounded(quality.sd_mm, 3),
         "quality": quality.quality,
         "reasons": list(quality.reasons),
+    }
+
+
+def _landmarks_record(errors_mm: FloatArray | None) -> dict[str, Any] | None:
+    if errors_mm is None:
+        return None
+    return {
+        "count": len(errors_mm),
+        "tre_mean_mm": rounded(float(errors_mm.mean()), 3),
+        "tre_max_mm": rounded(float(errors_mm.max()), 3),
     }
 
 

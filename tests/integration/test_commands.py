@@ -211,9 +211,17 @@ def test_margin_of_registered_masks(pair, tmp_path, capsys):
 def test_register_alone(pair, tmp_path, capsys):
     words = ["--pre", str(pair.pre), "--post", str(pair.post), "--liver-pre", str(pair.liver_pre)]
     words += ["--liver-post", str(pair.liver_post), "--exclude-post", str(pair.ablations[0])]
+    truth = json.loads(pair.truth.read_text())["landmarks"]
+    rows = [[*before, *after] for before, after in zip(truth["pre_mm"], truth["post_mm"], strict=True)]
+    marked = tmp_path / "marked.csv"
+    np.savetxt(marked, rows, delimiter=",", header="pre_x,pre_y,pre_z,post_x,post_y,post_z", comments="")
+    words += ["--landmarks", str(marked)]
     assert main(["register", *words, "--out", str(tmp_path / "out"), "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["lesions"] == []
+    assert record["registration"]["landmarks"]["count"] == len(rows)
+    assert 0 < record["registration"]["landmarks"]["tre_mean_mm"] < 1.5
+    assert "Error at the marked places" in (tmp_path / "out" / "report.html").read_text()
     assert record["registration"]["liver_dice"] > 0.9
     assert (tmp_path / "out" / "registration" / "pre_to_post_displacement.nrrd").exists()
 

@@ -72,6 +72,7 @@ REGISTRATION_FIELDS = [
     "sd_mm",
     "quality",
     "reasons",
+    "landmarks",
 ]
 
 
