@@ -5,11 +5,9 @@ each geometry, what is measured with the zone drawn clipped at the capsule and a
 what voxel distances say that leave out everything within 5 mm of the capsule. Then it counts where tumor that is truly
 unablated is reported as ablated, also with livers drawn wrongly.
 
-It fails where a minimum is off by more than 0.3 mm, what the surfaces alone err by without a capsule and the told doubt
-about the capsule apart; where there is such a doubt below a tilted capsule; and where unablated tumor is hidden without
-being told as excused. Hidden counts from a reported margin of 0.3 mm on: below it no verdict of ablation can rest; what is
-read between 0 and 0.3 mm is printed. A capsule that runs along the slices is known to half a slice only: so much more the shortfall, which
-needs the depth itself, may be off there from slices of 2 mm on.
+It fails where a minimum or a shortfall is off by more than 0.3 mm, and where unablated tumor is reported as ablated, at any
+slice spacing, whatever doubt was told: the doubt about the capsule and the reach that was excused stand beside. A capsule
+that runs along the slices is known to half a slice only, so from slices of 2 mm on the voxels can't tell all of it.
 """
 
 from __future__ import annotations
@@ -18,27 +16,17 @@ import argparse
 import sys
 
 import numpy as np
-from capsule_cases import UNABLATED, VARIANTS, Measured, Scene, accurate_scenes, is_hidden, measured, surface_error_mm
+from capsule_cases import UNABLATED, VARIANTS, Measured, Truth, accurate_scenes, is_hidden, measured
 
 from ablmargin.measurement import NOTABLE_EXCUSE_MM
 
 LIMIT_MM = 0.3
 
 
-def is_minimum_wrong(scene: Scene, found: Measured, slice_mm: float, *, clipped: bool, seed: int) -> bool:
-    """Whether the capsule brings in more error than allowed and told."""
-    error = abs(found.minimum_mm - scene.truth(clipped=clipped).minimum_mm)
-    if found.doubt_mm > 0 and not scene.is_parallel:
-        return True
-    allowed = LIMIT_MM + found.doubt_mm
-    return error > allowed and error > allowed + surface_error_mm(scene, slice_mm, seed=seed)
-
-
-def is_shortfall_wrong(scene: Scene, found: Measured, slice_mm: float, *, clipped: bool) -> bool:
-    """Whether the shortfall is off by more than the voxels can tell."""
-    error = abs(found.shortfall_mm - scene.truth(clipped=clipped).shortfall_mm)
-    unknown = slice_mm / 2 if slice_mm > 1 and (scene.is_parallel or slice_mm > 3) else 0.0
-    return error > LIMIT_MM + unknown
+def is_wrong(truth: Truth, found: Measured) -> bool:
+    """Whether the minimum or the shortfall is off by more than the limit."""
+    errors = (found.minimum_mm - truth.minimum_mm, found.shortfall_mm - truth.shortfall_mm)
+    return max(abs(error) for error in errors) > LIMIT_MM
 
 
 def accuracy_table(slice_mm: float, *, offsets: int) -> int:
@@ -52,11 +40,7 @@ def accuracy_table(slice_mm: float, *, offsets: int) -> int:
         for clipped in (True, False):
             truth = scene.truth(clipped=clipped)
             found = [measured(scene, slice_mm, clipped=clipped, seed=seed) for seed in range(offsets)]
-            failed = sum(
-                is_minimum_wrong(scene, one, slice_mm, clipped=clipped, seed=seed)
-                or is_shortfall_wrong(scene, one, slice_mm, clipped=clipped)
-                for seed, one in enumerate(found)
-            )
+            failed = sum(is_wrong(truth, one) for one in found)
             broken += failed
             minima = np.array([one.minimum_mm for one in found])
             short = max(abs(one.shortfall_mm - truth.shortfall_mm) for one in found)
@@ -70,7 +54,7 @@ def accuracy_table(slice_mm: float, *, offsets: int) -> int:
 
 
 def hidden_table(slice_mm: float, *, offsets: int) -> int:
-    """Print where unablated tumor is hidden; returns how often without being told."""
+    """Print where unablated tumor is hidden; returns how often, told or not."""
     print(
         f"\nslices of {slice_mm:g} mm, {offsets} offsets: unablated tumor reported as ablated (smallest reach excused, mm)"
     )
@@ -82,12 +66,10 @@ def hidden_table(slice_mm: float, *, offsets: int) -> int:
             found = [measured(scene, slice_mm, clipped=True, seed=seed, liver=liver) for seed in range(offsets)]
             hidden = [one for one in found if is_hidden(scene, one, clipped=True)]
             if hidden:
-                untold = [one.minimum_mm for one in hidden if one.excused_mm <= NOTABLE_EXCUSE_MM]
-                broken += sum(minimum_mm >= LIMIT_MM for minimum_mm in untold)
-                mark = f" untold, read as {max(untold):.2f}{' !' if max(untold) >= LIMIT_MM else ''}" if untold else ""
+                broken += len(hidden)
+                untold = sum(one.excused_mm <= NOTABLE_EXCUSE_MM for one in hidden)
                 least = min(one.excused_mm for one in hidden)
-                print(f"liver {name:15s} {scene.name:31s} {len(hidden)} ({least:.2f}){mark}", flush=True)
-    print("limits kept" if not broken else f"{broken} limits broken", flush=True)
+                print(f"liver {name:15s} {scene.name:31s} {len(hidden)} ({least:.2f}), {untold} untold", flush=True)
     return broken
 
 
@@ -101,6 +83,7 @@ def main() -> int:
     for slice_mm in options.slices:
         broken += accuracy_table(slice_mm, offsets=options.offsets)
         broken += hidden_table(slice_mm, offsets=options.offsets)
+    print(f"{broken} limits broken" if broken else "limits kept")
     return int(broken > 0)
 
 

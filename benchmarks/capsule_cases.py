@@ -86,16 +86,6 @@ class Scene:
             shortfall_mm=float(max(missing.max(), 0.0)),
         )
 
-    @property
-    def whole_minimum_mm(self) -> float:
-        """Exact margin if there were no capsule, and the zone a whole ball."""
-        return ZONE_MM - TUMOR_MM - float(np.hypot(self.along_mm, self.away_mm))
-
-    @property
-    def is_parallel(self) -> bool:
-        """Whether the capsule runs along the slices, at the tumor at least."""
-        return self.inward != TILTED
-
     def grid(self, slice_mm: float, rng: np.random.Generator) -> Geometry:
         """A grid around tumor and zone that begins anywhere within a voxel."""
         spacing = np.array([slice_mm, IN_PLANE_MM, IN_PLANE_MM])
@@ -243,13 +233,6 @@ def measured(scene: Scene, slice_mm: float, *, clipped: bool, seed: int, liver: 
         doubt_mm=margin.capsule_doubt_mm,
         voxel_tool_mm=voxel_tool_mm(tumor, zone, scene.liver(grid)),
     )
-
-
-def surface_error_mm(scene: Scene, slice_mm: float, *, seed: int) -> float:
-    """What the two surfaces alone err by in the same placement, without a capsule."""
-    grid = scene.grid(slice_mm, np.random.default_rng(seed))
-    whole = measure_margin(surface_of(scene.tumor(grid)), surface_of(scene.zone(grid, clipped=False)))
-    return abs(whole.minimum_mm - scene.whole_minimum_mm)
 
 
 def voxel_tool_mm(tumor: LabelMask, zone: LabelMask, liver: LabelMask, *, excluded_mm: float = 5.0) -> float:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ablmargin.geometry import FloatArray
+from ablmargin.metrics.mesh import vertex_normals
 from ablmargin.metrics.surface import Surface
 from ablmargin.report.numbers import percent
 from ablmargin.report.palette import BAND_EDGES_MM, BANDS, INK, MUTED
@@ -128,21 +129,12 @@ class _Mesh:
 
 def _fine(surface: Surface, margin_mm: FloatArray) -> _Mesh:
     """Split each triangle in four until there are enough; directions run smoothly over the edges."""
-    columns = np.column_stack([surface.vertices_mm, margin_mm, _vertex_normals(surface)])
+    columns = np.column_stack([surface.vertices_mm, margin_mm, vertex_normals(surface.vertices_mm, surface.triangles)])
     corners = columns[surface.triangles]
     while len(corners) < FINE_TRIANGLES:
         corners = _quartered(corners)
     means = corners.mean(axis=1)
     return _Mesh(corners_mm=corners[..., :3], margin_mm=means[:, 3], normals=_unit(means[:, 4:]))
-
-
-def _vertex_normals(surface: Surface) -> FloatArray:
-    corners = surface.vertices_mm[surface.triangles]
-    faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.zeros_like(surface.vertices_mm)
-    for corner in range(3):
-        np.add.at(normals, surface.triangles[:, corner], faces)
-    return _unit(normals)
 
 
 def _unit(vectors: FloatArray) -> FloatArray:
