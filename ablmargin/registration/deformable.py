@@ -65,16 +65,24 @@ share one error."""
 
 
 def deform(
-    fixed: Pyramid, moving: Pyramid, start: RigidTransform, recipe: Recipe, *, weights: PointWeights | None = None
+    fixed: Pyramid,
+    moving: Pyramid,
+    start: RigidTransform,
+    recipe: Recipe,
+    *,
+    begun: SplineTransform | None = None,
+    weights: PointWeights | None = None,
 ) -> SplineTransform:
     """The smooth map from the fixed to the moving frame.
 
     Parameters
     ----------
+    begun : SplineTransform, optional
+        What coarser levels with the same rigid start have found.
     weights : callable, optional
         How much the picture counts at points of the fixed frame; evenly if not given.
     """
-    spline: SplineTransform | None = None
+    spline = begun
     for fixed_level, moving_level, stage in zip(fixed, moving, recipe, strict=True):
         spline = _LevelProblem(fixed_level, moving_level, start, stage, weights).solve(spline)
     assert spline is not None
@@ -167,12 +175,13 @@ class _LevelProblem:
         stiffness = self.stage.stiffness
         right = self.voxels.gather(slope) - stiffness * self.bending.gradient(state.coefficients)
         diagonal = self.cells.gather_squared(hessian[..., [0, 3, 5]]) + stiffness * self.bending.diagonal()
-        full = np.ascontiguousarray(hessian.reshape(-1, 6)[:, _UNPACK].reshape(-1, 3, 3))
+        columns = np.ascontiguousarray(hessian.reshape(-1, 6)[:, _UNPACK].reshape(-1, 3, 3).transpose(2, 0, 1))
         damping = 1e-4 * diagonal.max()
 
         def apply(v: FloatArray) -> FloatArray:
             spread = self.cells.spread(v)
-            pulled = np.matmul(full, spread.reshape(-1, 3, 1)).reshape(spread.shape)
+            parts = spread.reshape(-1, 3, 1).transpose(1, 0, 2)
+            pulled = sum(column * part for column, part in zip(columns, parts, strict=True)).reshape(spread.shape)
             bent = stiffness * self.bending.gradient(v)
             return np.asarray(self.cells.gather(pulled) + bent + 1e-3 * damping * v)
 

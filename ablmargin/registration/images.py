@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ablmargin.errors import Fault, GeometryMismatchError, RegistrationError
-from ablmargin.geometry import Array, BoolArray, FloatArray, Geometry, triple
+from ablmargin.geometry import Array, BoolArray, Geometry, triple
 from ablmargin.itk import image_of
 from ablmargin.volume import LabelMask, Volume
 
@@ -25,6 +26,8 @@ AXES_XYZ = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 PAD_MM = 16.0
 """Room around the liver, so that its surface can be followed where it moves."""
 
+_BLUR_REACH = 3.0
+"""Standard deviations after which a Gaussian is cut off."""
 _ANTI_ALIAS_MM = 1.0
 _EROSION_MM = 1.0
 _TEXTURE_MM = 14.0
@@ -58,12 +61,6 @@ class PreparedExam:
     distance_mm: Picture
     treated_distance_mm: Picture
     seen: BoolArray
-
-    def liver_points_mm(self, *, every: int = 1) -> FloatArray:
-        """Centers of the liver's voxels in view, shape (n, 3), thinned out along each axis to every so many."""
-        inside = (self.distance_mm < 0) & self.seen
-        thin = np.argwhere(inside[::every, ::every, ::every]) * every
-        return self.grid.points_at(thin)
 
 
 def prepare_exam(volume: Volume, liver: LabelMask, ignored: Sequence[LabelMask], *, rim_mm: float) -> PreparedExam:
@@ -138,8 +135,13 @@ def blur(picture: Array, sigma_mm: float, grid: Geometry) -> Picture:
     """Gaussian smoothing; none at all for a width of zero."""
     if sigma_mm <= 0:
         return picture.astype(np.float32)
-    image = sitk.GetImageFromArray(np.ascontiguousarray(picture, np.float32))
-    return np.asarray(sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(image, sigma_mm / grid.spacing_mm[0])))
+    return _blurred(picture, [sigma_mm / grid.spacing_mm[0]] * 3)
+
+
+def _blurred(picture: Array, widths: Sequence[float]) -> Picture:
+    """Gaussian smoothing by so many voxels along each axis; the picture goes on beyond its borders as it ends there."""
+    smooth = ndimage.gaussian_filter(picture, widths, output=np.float32, mode="nearest", truncate=_BLUR_REACH)
+    return np.asarray(smooth)
 
 
 def counted_around(counts: Picture, sigma_mm: float, grid: Geometry) -> Picture:
@@ -187,11 +189,9 @@ def _smooth_on(volume: Volume, grid: Geometry) -> Picture:
     """The CT on the working grid, smoothed a little along those of its axes that are finely sampled."""
     start, stop = _box_around(grid, volume.geometry)
     part = volume.cropped(start, stop)
-    image = sitk.Cast(image_of(part.voxels_hu, part.geometry), sitk.sitkFloat32)
-    for axis, spacing in enumerate(image.GetSpacing()):
-        if spacing <= 2.0 * _ANTI_ALIAS_MM and image.GetSize()[axis] >= 4:
-            image = sitk.RecursiveGaussian(image, _ANTI_ALIAS_MM, direction=axis)
-    return _resampled(image, grid, fill=-1000.0)
+    widths = [_ANTI_ALIAS_MM / mm if mm <= 2.0 * _ANTI_ALIAS_MM else 0.0 for mm in part.geometry.spacing_mm]
+    smooth = _blurred(part.voxels_hu, widths)
+    return _resampled(image_of(smooth, part.geometry), grid, fill=-1000.0)
 
 
 def _seen(volume: Volume, grid: Geometry) -> BoolArray:

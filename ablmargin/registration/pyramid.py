@@ -56,20 +56,14 @@ class Pyramids:
         """For two exams in the same contrast phase: bright must meet bright."""
         return tuple(self._level(number, self._exam.texture) for number in range(len(LEVELS)))
 
-    def sign_free(self, *, levels: int = len(LEVELS)) -> Pyramid:
-        """For any two contrast phases: whatever stands out, bright or dark, must meet what stands out.
-
-        Parameters
-        ----------
-        levels : int
-            How many, from the coarsest on.
-        """
+    def sign_free(self) -> Pyramid:
+        """For any two contrast phases: whatever stands out, bright or dark, must meet what stands out."""
         exam = self._exam
         smooth = blur(exam.texture, _EDGE_BLUR_MM, exam.grid) * exam.counts
         spread = 1.4826 * np.median(np.abs(smooth[exam.counts > 0])) + 1e-6
         standing_out = np.clip(np.abs(smooth) / spread - 1.0, 0.0, _EDGE_CAP)
         picture = _EDGE_SCALE * blur(standing_out, WORKING_MM / 2.0, exam.grid) * exam.counts
-        return tuple(self._level(number, picture) for number in range(levels))
+        return tuple(self._level(number, picture) for number in range(len(LEVELS)))
 
     def _level(self, number: int, picture: Array) -> Level:
         exam, sigma_mm = self._exam, LEVELS[number][1]

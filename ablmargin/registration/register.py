@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from ablmargin.volume import LabelMask, Volume
 TUMOR_RIM_MM = 2.0
 ZONE_RIM_MM = 3.0
 PHASE_LEVELS = 2
-"""Levels of the alignment under which the contrast phases are compared: a few millimeters do for that."""
+"""Coarse levels of the alignment, signed, under which the contrast phases are compared: a few millimeters do for that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,16 +173,15 @@ def register(
 def _align(pre: PreparedExam, post: PreparedExam, settings: RegistrationSettings, progress: Progress) -> Alignment:
     progress("registration: contrast phases", 0.1)
     before, after = Pyramids(pre), Pyramids(post)
-    rough = PyramidPair.started(
-        before.sign_free(levels=PHASE_LEVELS), after.sign_free(levels=PHASE_LEVELS), SIGN_FREE[:PHASE_LEVELS]
-    )
-    same_phase = phases_match(pre, post, rough.forward())
+    pair = PyramidPair.started(before.signed(), after.signed(), SIGNED)
+    rough = pair.levels(slice(PHASE_LEVELS)).forward()
+    same_phase = phases_match(pre, post, rough)
     progress("registration: deforming", 0.3)
     if same_phase:
-        pair = PyramidPair.started(before.signed(), after.signed(), SIGNED)
+        both = align_both_ways(pair, threads=settings.threads, begun=rough, levels_done=PHASE_LEVELS)
     else:
-        pair = replace(rough, pre=before.sign_free(), post=after.sign_free(), recipe=SIGN_FREE)
-    both = align_both_ways(pair, threads=settings.threads)
+        pair = PyramidPair.started(before.sign_free(), after.sign_free(), SIGN_FREE)
+        both = align_both_ways(pair, threads=settings.threads)
     progress("registration: local error", 0.6)
     members = run_ensemble(pair, both, seed=settings.seed, threads=settings.threads) if settings.ensemble else ()
     progress("registration: quality", 0.95)

@@ -1,29 +1,30 @@
-"""Trilinear samples of a picture and its gradient at many points, several columns in one pass."""
+"""Trilinear samples of pictures and their gradients at many points."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
+from scipy import ndimage
 
 from ablmargin.geometry import Array, Geometry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Table:
-    """Columns of numbers at every voxel of a working grid, kept together so that a sample reads one row a corner.
+    """Columns of numbers at every voxel of a working grid.
 
     Parameters
     ----------
     grid : Geometry
         Its array axes run along x, y, z.
-    rows : ndarray of float32, shape (voxels, columns)
+    columns : tuple of ndarray of float32
+        Each has the grid's shape.
     """
 
     grid: Geometry
-    rows: Array
+    columns: tuple[Array, ...]
 
     @classmethod
     def with_gradient(cls, grid: Geometry, values: Array, *, extra: Sequence[Array] = ()) -> Table:
@@ -33,24 +34,12 @@ class Table:
     @classmethod
     def of_columns(cls, grid: Geometry, *columns: Array) -> Table:
         """Any arrays of the grid's shape."""
-        rows = np.empty((*grid.shape, len(columns)), np.float32)
-        for number, column in enumerate(columns):
-            rows[..., number] = column
-        return cls(grid=grid, rows=rows.reshape(-1, len(columns)))
+        return cls(grid=grid, columns=tuple(np.asarray(column, np.float32) for column in columns))
 
     def at(self, points_mm: Array) -> Array:
         """Samples at points (n, 3): shape (n, columns), float32. Outside the grid, the nearest border counts."""
-        last = (np.array(self.grid.shape) - 1.001).astype(np.float32)
-        origin = np.array(self.grid.origin_mm, np.float32)
-        index = np.clip((points_mm - origin) / np.float32(self.grid.spacing_mm[0]), np.float32(0), last)
-        corner = index.astype(np.int32)
-        upper = index - corner
-        shares = np.stack([1 - upper, upper])
-        strides = (self.grid.shape[1] * self.grid.shape[2], self.grid.shape[2], 1)
-        first = corner @ np.array(strides, np.int32)
-        samples = np.zeros((len(points_mm), self.rows.shape[1]), np.float32)
-        for a, b, c in product((0, 1), repeat=3):
-            offset = a * strides[0] + b * strides[1] + c
-            share = shares[a, :, 0] * shares[b, :, 1] * shares[c, :, 2]
-            samples += np.take(self.rows, first + offset, axis=0) * share[:, None]
-        return samples
+        index = (points_mm - np.array(self.grid.origin_mm, points_mm.dtype)).T / self.grid.spacing_mm[0]
+        samples = np.empty((len(self.columns), len(points_mm)), np.float32)
+        for column, found in zip(self.columns, samples, strict=True):
+            ndimage.map_coordinates(column, index, output=found, order=1, mode="nearest", prefilter=False)
+        return samples.T

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,14 +30,24 @@ class PyramidPair:
     rigid: RigidTransform
     """post_from_pre"""
 
+    def levels(self, part: slice) -> PyramidPair:
+        """The same with some of the levels, coarsest first."""
+        return replace(self, pre=self.pre[part], post=self.post[part], recipe=self.recipe[part])
+
     @classmethod
     def started(cls, pre: Pyramid, post: Pyramid, recipe: Recipe) -> PyramidPair:
         rigid = align_rigidly(pre[0], post[0], surface_weight=recipe[0].surface_weight)
         return cls(pre=pre, post=post, recipe=recipe, rigid=rigid)
 
-    def forward(self, *, recipe: Recipe | None = None, weights: PointWeights | None = None) -> SplineTransform:
+    def forward(
+        self,
+        *,
+        recipe: Recipe | None = None,
+        weights: PointWeights | None = None,
+        begun: SplineTransform | None = None,
+    ) -> SplineTransform:
         """post_from_pre, with the pre exam fixed."""
-        return deform(self.pre, self.post, self.rigid, recipe or self.recipe, weights=weights)
+        return deform(self.pre, self.post, self.rigid, recipe or self.recipe, weights=weights, begun=begun)
 
     def backward(self, *, recipe: Recipe | None = None, weights: PointWeights | None = None) -> SplineTransform:
         """pre_from_post, with the post exam fixed."""
@@ -54,10 +64,19 @@ class TwoWay:
     invertible: bool
 
 
-def align_both_ways(pair: PyramidPair, *, threads: int) -> TwoWay:
-    """Run forward and backward, and halve the difference."""
+def align_both_ways(
+    pair: PyramidPair, *, threads: int, begun: SplineTransform | None = None, levels_done: int = 0
+) -> TwoWay:
+    """Run forward and backward, and halve the difference.
+
+    Parameters
+    ----------
+    begun : SplineTransform, optional
+        What the forward run found at its first ``levels_done`` levels, if they are done already.
+    """
+    rest = pair.levels(slice(levels_done, None))
     with ThreadPoolExecutor(max_workers=min(threads, 2)) as pool:
-        runs = [pool.submit(pair.forward), pool.submit(pair.backward)]
+        runs = [pool.submit(rest.forward, begun=begun), pool.submit(pair.backward)]
         forward, backward = (run.result() for run in runs)
     try:
         mean = _mean(pair, forward, backward)
