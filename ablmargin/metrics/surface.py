@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from ablmargin.geometry import Array, BoolArray, FloatArray, Geometry, PointTransform, Triple
 from ablmargin.metrics.distance import distances_mm, signed_distances_mm, voxelize
-from ablmargin.metrics.edt import averaged_signed_edt_mm
+from ablmargin.metrics.edt import averaged_signed_edt_mm, border_voxels
 from ablmargin.metrics.isosurface import zero_level
 from ablmargin.metrics.levelcandidates import PAD_VOXELS, fit_level_set
 from ablmargin.metrics.mesh import Mesh, areas_mm2, enclosed_mm3, joined, voxel_mesh
@@ -32,6 +32,9 @@ MAX_STRAY_MM, MAX_STRAY_VOXELS, MAX_EXCURSION_VOXELS = 0.75, 0.5, 0.6
 between the voxels: so many mm or, if that is more, so many of the largest spacing."""
 MAX_STRAY_SDS = 4.0
 """The same in standard deviations of the outlines, where these don't agree from slice to slice."""
+
+REACH_MM, REACH_VOXELS = 5.0, 5.0
+"""How far from the border anything asks for distances: so many mm or, if that is more, so many of the largest spacing."""
 
 Method = Literal["spline", "fast"]
 Shares = NDArray[np.float32]
@@ -216,7 +219,9 @@ def _spline_mesh(solid: _Solid, spacing_mm: Triple) -> Mesh | None:
     voxels = solid.voxels
     if min(voxels.shape) - 2 * PAD_VOXELS < MIN_SPLINE_SLICES or np.count_nonzero(voxels) < MIN_SPLINE_VOXELS:
         return None
-    distance, smoothness = averaged_signed_edt_mm(voxels, spacing_mm), _smoothness(max(spacing_mm))
+    coarsest = max(spacing_mm)
+    distance = averaged_signed_edt_mm(voxels, spacing_mm, reach_mm=max(REACH_MM, REACH_VOXELS * coarsest))
+    smoothness = _smoothness(coarsest)
     for level_set in fit_level_set(voxels, distance, spacing_mm, smoothness=smoothness, shares=solid.shares):
         mesh = zero_level(level_set)
         if mesh is not None and _is_plausible(mesh, voxels, distance, spacing_mm, level_set.unevenness_mm):
@@ -246,8 +251,7 @@ def _is_plausible(
     if offset > MAX_OFFSET_VOXELS * coarsest or excursion > max(allowed, MAX_EXCURSION_VOXELS * coarsest):
         return False
     stray = _strays(mesh, voxels, spacing_mm)
-    deep = np.asarray(ndimage.binary_erosion(voxels)) | ~np.asarray(ndimage.binary_dilation(voxels))
-    if (stray & deep & (np.abs(distance_mm) > MAX_STRAY_SDS * unevenness_mm)).any():
+    if (stray & ~np.logical_or(*border_voxels(voxels)) & (np.abs(distance_mm) > MAX_STRAY_SDS * unevenness_mm)).any():
         return False
     farthest = distances_mm(*mesh, np.argwhere(stray) * np.array(spacing_mm)).max(initial=0.0)
     return bool(farthest <= max(allowed, MAX_STRAY_VOXELS * coarsest))
