@@ -14,6 +14,8 @@ from ablmargin.geometry import Array, BoolArray, FloatArray
 
 ANCHOR_WEIGHT = 0.02
 """Weight of a voxel's distance per mm³, against 1/variance per mm² of a border crossing."""
+BLUR_VOXELS = 1.0
+"""Standard deviation of the blur that takes the voxels' steps off the border's normals."""
 MAX_ANCHORS, MAX_CROSSINGS = 4000, 8000
 MIN_CROSSING_SD_MM, MIN_SOFT_CROSSING_SD_MM = 0.1, 0.05
 SOFT_CROSSING_SHARE = 0.08
@@ -75,20 +77,19 @@ def border_crossings(
     voxels: BoolArray, distance: FloatArray, spacing: FloatArray, shares: NDArray[np.float32] | None
 ) -> Crossings:
     """All edges of a mask's border; arguments as for :func:`~ablmargin.metrics.levelcandidates.fit_level_set`."""
-    normals: list[FloatArray] = list(np.gradient(ndimage.gaussian_filter(distance, 1.0), *spacing))
-    along = [_along(axis, voxels, spacing, normals, shares) for axis in range(3)]
+    smooth = np.asarray(ndimage.gaussian_filter(distance, BLUR_VOXELS))
+    along = [_along(axis, voxels, spacing, smooth, shares) for axis in range(3)]
     together: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in along]) for name in PER_EDGE}
     return Crossings(**together)
 
 
 def _along(
-    axis: int, voxels: BoolArray, spacing: FloatArray, normals: list[FloatArray], shares: NDArray[np.float32] | None
+    axis: int, voxels: BoolArray, spacing: FloatArray, smooth: FloatArray, shares: NDArray[np.float32] | None
 ) -> Crossings:
     """The edges along one axis."""
     first = np.argwhere(np.diff(voxels, axis=axis))
     second = first + np.eye(3, dtype=int)[axis]
-    middle = (first + second).T / 2
-    normal = np.stack([ndimage.map_coordinates(component, middle, order=1) for component in normals], axis=1)
+    normal = (_slopes(smooth, first) + _slopes(smooth, second)) / spacing
     length = spacing[axis] * np.abs(normal[:, axis]) / np.maximum(np.linalg.norm(normal, axis=1), 1e-6)
     starts_in = voxels[tuple(first.T)][:, None]
     within, beyond = np.where(starts_in, first, second), np.where(starts_in, second, first)
@@ -101,6 +102,13 @@ def _along(
         area_mm2=np.full(len(first), spacing.prod() / spacing[axis]),
         in_plane=np.full(len(first), spacing[axis] < spacing.max() or spacing[axis] == spacing.min()),
     )
+
+
+def _slopes(values: FloatArray, places: Array) -> FloatArray:
+    """Differences between both neighbors along each axis of voxels, shape (n, 3), none of them at the array's faces."""
+    flat, steps = values.ravel(), np.array(values.strides) // values.itemsize
+    at = np.ravel_multi_index(tuple(places.T), values.shape)
+    return np.stack([flat[at + step] - flat[at - step] for step in steps], axis=1)
 
 
 def _crossed(
