@@ -48,14 +48,22 @@ def live_values(scaled: FloatArray, sizes: tuple[int, ...], *, slope_along: int 
 
 def roughness_matrix(sizes: tuple[int, int, int], cell_mm: float) -> FloatArray:
     """Matrix of the integral of all squared third derivatives over the box."""
-    total = np.zeros((math.prod(sizes),) * 2)
-    for first in range(ORDER + 1):
-        for second in range(ORDER + 1 - first):
-            orders = (first, second, ORDER - first - second)
-            ways = math.factorial(ORDER) / math.prod(math.factorial(order) for order in orders)
-            grams = [_gram(size, order, cell_mm) for size, order in zip(sizes, orders, strict=True)]
-            total += ways * np.kron(np.kron(grams[0], grams[1]), grams[2])
-    return total
+    first, second, third = ([_gram(size, order, cell_mm) for order in range(ORDER + 1)] for size in sizes)
+    planes = [
+        _sum_of_products(
+            [math.comb(ORDER, order) * math.comb(ORDER - order, other) * second[other] for other in range(left + 1)],
+            third[left::-1],
+        )
+        for order, left in enumerate(range(ORDER, -1, -1))
+    ]
+    return _sum_of_products(first, planes)
+
+
+def _sum_of_products(matrices: list[FloatArray], others: list[FloatArray]) -> FloatArray:
+    """The sum of the Kronecker products of square matrices, (n, n), with others, (m, m); shape (n m, n m)."""
+    own, other = len(matrices[0]), len(others[0])
+    entries = np.reshape(matrices, (-1, own * own)).T @ np.reshape(others, (-1, other * other))
+    return entries.reshape(own, own, other, other).swapaxes(1, 2).reshape(own * other, own * other)
 
 
 def _cells(scaled: FloatArray, sizes: tuple[int, ...]) -> Array:
@@ -75,12 +83,20 @@ def _cubic(t: FloatArray, *, slope: bool = False) -> FloatArray:
 
 def _gram(size: int, order: int, cell_mm: float) -> FloatArray:
     """Integrals of the products of one axis's B-splines, each differentiated ``order`` times; shape (size, size)."""
-    nodes, weights = np.polynomial.legendre.leggauss(4)  # exact up to degree 7
-    powers = np.array([[1, -3, 3, -1], [4, 0, -6, 3], [1, 3, 3, -3], [0, 0, 0, 1]]) / 6  # of t, ascending
-    pieces = [np.polynomial.Polynomial(row).deriv(order) if order else np.polynomial.Polynomial(row) for row in powers]
-    values = np.stack([piece((nodes + 1) / 2) for piece in pieces])
-    cell = (values * weights / 2) @ values.T * cell_mm ** (1 - 2 * order)
+    cell = CELL_GRAMS[order] * cell_mm ** (1 - 2 * order)
     matrix = np.zeros((size, size))
     for start in range(size - 3):
         matrix[start : start + 4, start : start + 4] += cell
     return matrix
+
+
+def _cell_gram(order: int) -> FloatArray:
+    """The same over one cell of size 1, for the four splines that live on it; shape (4, 4)."""
+    nodes, weights = np.polynomial.legendre.leggauss(4)  # exact up to degree 7
+    powers = np.array([[1, -3, 3, -1], [4, 0, -6, 3], [1, 3, 3, -3], [0, 0, 0, 1]]) / 6  # of t, ascending
+    pieces = [np.polynomial.Polynomial(row).deriv(order) if order else np.polynomial.Polynomial(row) for row in powers]
+    values = np.stack([piece((nodes + 1) / 2) for piece in pieces])
+    return np.asarray((values * weights / 2) @ values.T)
+
+
+CELL_GRAMS = tuple(_cell_gram(order) for order in range(ORDER + 1))

@@ -99,15 +99,7 @@ class Fit:
     def __init__(self, problem: Problem, owners: Sequence[BoolArray]) -> None:
         """Solve once. ``owners`` tell for each part which edges are its own, shape (edges,)."""
         self.problem, self.owners = problem, owners
-        edges, anchors = problem.edges, self._anchor_owners()
-        self._systems = []
-        for own, near in zip(owners, anchors, strict=True):
-            points, values, weights = (data[near] for data in problem.anchors)
-            matrix, side = problem.equations(points, values, weights)
-            matrix += problem.penalty
-            matrix[np.diag_indices_from(matrix)] += 1e-9 * np.trace(matrix) / len(matrix)
-            matrix += problem.equations(edges.crossing[own], np.zeros(np.count_nonzero(own)), edges.weights[own])[0]
-            self._systems.append((matrix, side))
+        self._systems = [self._system(*ours) for ours in zip(owners, self._anchor_owners(), strict=True)]
         self.level_set = self._solved()
 
     @property
@@ -125,23 +117,40 @@ class Fit:
             for number, own in enumerate(self.owners):
                 missed_in = own & (inner.max(axis=1) < -allowed)
                 missed_out = outer[:, number] > allowed
-                self._pull(number, states[number], missed_in, edges.inner)
-                self._pull(number, states[number], missed_out, edges.outer)
+                self._pull(number, states[number], missed_in, missed_out)
             self.level_set = self._solved()
         return self.level_set
 
-    def _pull(self, number: int, state: tuple[FloatArray, FloatArray], missed: BoolArray, ends: FloatArray) -> None:
-        """Move missed edges' zeros to one end, and let them count more."""
+    def _system(self, own: BoolArray, near: BoolArray) -> tuple[FloatArray, FloatArray]:
+        """Matrix and right-hand side of a part with its own edges and the anchors near it."""
+        edges, (points, values, weights) = self.problem.edges, (data[near] for data in self.problem.anchors)
+        matrix, side = self.problem.equations(
+            np.concatenate([points, edges.crossing[own]]),
+            np.concatenate([values, np.zeros(np.count_nonzero(own))]),
+            np.concatenate([weights, edges.weights[own]]),
+        )
+        matrix += self.problem.penalty
+        matrix[np.diag_indices_from(matrix)] += 1e-9 * np.trace(matrix) / len(matrix)
+        return matrix, side
+
+    def _pull(
+        self, number: int, state: tuple[FloatArray, FloatArray], missed_in: BoolArray, missed_out: BoolArray
+    ) -> None:
+        """Move missed edges' zeros to their inner or outer end, and let them count more."""
+        edges, missed = self.problem.edges, missed_in | missed_out
         if not missed.any():
             return
-        (points, weights), (matrix, _) = state, self._systems[number]
-        matrix -= self._normal(points[missed], weights[missed])
-        points[missed] = ends[missed]
-        weights[missed] = STRAY_FACTOR * np.maximum(weights[missed], self.problem.edges.weights[missed])
-        matrix += self._normal(points[missed], weights[missed])
-
-    def _normal(self, points: FloatArray, weights: FloatArray) -> FloatArray:
-        return self.problem.equations(points, np.zeros(len(points)), weights)[0]
+        points, weights = state
+        points_before, weights_before = points[missed], weights[missed]
+        for strays, ends in ((missed_in, edges.inner), (missed_out, edges.outer)):
+            points[strays] = ends[strays]
+            weights[strays] = STRAY_FACTOR * np.maximum(weights[strays], edges.weights[strays])
+        matrix, _ = self._systems[number]
+        matrix += self.problem.equations(
+            np.concatenate([points_before, points[missed]]),
+            np.zeros(2 * len(points_before)),
+            np.concatenate([-weights_before, weights[missed]]),
+        )[0]
 
     def _anchor_owners(self) -> list[BoolArray]:
         """To which part each anchor belongs: that of the nearest edge."""
@@ -153,9 +162,9 @@ class Fit:
         return [nearest == number for number in range(len(self.owners))]
 
     def _solved(self) -> LevelSet:
-        solutions = [linalg.solve(matrix, side, assume_a="pos", check_finite=False) for matrix, side in self._systems]
+        solutions = [solved(matrix, side, self.problem.sizes) for matrix, side in self._systems]
         return LevelSet(
-            coefficients=np.stack(solutions).reshape(-1, *self.problem.sizes),
+            coefficients=np.stack(solutions),
             low_mm=self.problem.low_mm,
             cell_mm=self.problem.cell_mm,
             unevenness_mm=self.problem.edges.uneven_mm,
@@ -179,14 +188,25 @@ def normal_equations(
     order = np.argsort(first, kind="stable")
     first, basis = first[order], live_values(scaled[order], sizes)
     weighted, live, count = basis * weights[order, None], live_places(sizes), math.prod(sizes)
-    right = np.einsum("nc,n->nc", weighted, values[order])
+    values, block = values[order], (live[:, None] * count + live).ravel()
     starts = np.flatnonzero(np.diff(first, prepend=-1))
-    matrix, side = np.zeros((count, count)), np.zeros(count)
+    matrix, side = np.zeros(count * count), np.zeros(count)
     for start, stop in zip(starts, np.append(starts[1:], len(first)), strict=True):
-        places = first[start] + live
-        matrix[places[:, None], places] += weighted[start:stop].T @ basis[start:stop]
-        side[places] += right[start:stop].sum(axis=0)
-    return matrix, side
+        own = weighted[start:stop].T
+        matrix[first[start] * (count + 1) + block] += (own @ basis[start:stop]).ravel()
+        side[first[start] + live] += own @ values[start:stop]
+    return matrix.reshape(count, count), side
+
+
+def solved(matrix: FloatArray, side: FloatArray, sizes: tuple[int, int, int]) -> FloatArray:
+    """Coefficients, of shape ``sizes``, that solve normal equations; of splines that share no cell the matrix knows nothing."""
+    width = int(live_places(sizes)[-1])
+    band = np.zeros((width + 1, len(matrix)))
+    for below in range(min(width + 1, len(matrix))):
+        band[below, : len(matrix) - below] = np.diagonal(matrix, -below)
+    return np.asarray(linalg.solveh_banded(band, side, lower=True, overwrite_ab=True, check_finite=False)).reshape(
+        sizes
+    )
 
 
 def cells_over(
