@@ -107,19 +107,19 @@ def without_cavities(surface: Surface) -> tuple[Surface, tuple[float, ...]]:
 
 def left_out_mm(mask: LabelMask, surface: Surface) -> FloatArray:
     """Centers of the mask's voxels that its surface leaves out, shape (n, 3): a thin part that was smoothed away."""
-    return _strays(mask, surface, among=mask.voxels)
+    return _strays(mask, surface, in_mask=True)
 
 
 def taken_in_mm(mask: LabelMask, surface: Surface) -> FloatArray:
     """Centers of voxels outside a mask that its surface takes in, shape (n, 3): a notch that was smoothed over."""
-    return _strays(mask, surface, among=~mask.voxels)
+    return _strays(mask, surface, in_mask=False)
 
 
-def _strays(mask: LabelMask, surface: Surface, *, among: BoolArray) -> FloatArray:
-    start, stop = mask.bounding_box(pad_mm=max(mask.geometry.spacing_mm))
-    box = mask.geometry.cropped(start, stop)
-    part = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-    return box.points_at(np.argwhere(among[part] & (voxelize(surface, box) != mask.voxels[part])))
+def _strays(mask: LabelMask, surface: Surface, *, in_mask: bool) -> FloatArray:
+    """Centers of voxels that lie in a mask but not in its surface, or the other way round; shape (n, 3)."""
+    part = mask.cropped(*mask.bounding_box(pad_mm=max(mask.geometry.spacing_mm)))
+    enclosed = voxelize(surface, part.geometry)
+    return part.geometry.points_at(np.argwhere((part.voxels == in_mask) & (enclosed != in_mask)))
 
 
 def _parts(triangles: Array, vertices: int) -> Array:
