@@ -54,8 +54,9 @@ def _distances_mm(places: BoolArray, spacing_mm: Triple, reach_mm: float) -> Flo
     if math.isinf(reach_mm):
         return np.asarray(ndimage.distance_transform_edt(~places, sampling=spacing_mm))
     squared = np.where(places, 0.0, np.inf)
-    _lower_along(squared, spacing_mm[0], reach_mm)
-    for plane in squared:  # one at a time stays in the processor's cache
+    for plane in squared.swapaxes(0, 1):  # one at a time stays in the processor's cache
+        _lower_along(plane, spacing_mm[0], reach_mm)
+    for plane in squared:
         _lower_along(plane, spacing_mm[1], reach_mm)
         _lower_along(plane.T, spacing_mm[2], reach_mm)
     return np.sqrt(np.minimum(squared, reach_mm**2))
