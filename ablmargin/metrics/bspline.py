@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ablmargin.geometry import Array, FloatArray
 
@@ -38,12 +39,27 @@ def live_places(sizes: tuple[int, ...]) -> Array:
     return np.asarray(((steps[:, None, None] * sizes[1] + steps[:, None]) * sizes[2] + steps).ravel())
 
 
-def live_values(scaled: FloatArray, sizes: tuple[int, ...], *, slope_along: int | None = None) -> FloatArray:
-    """Values, or slopes by cell along one axis, of the splines that live at points, shape (n, 3); shape (n, LIVE)."""
+def live_values(scaled: FloatArray, sizes: tuple[int, ...]) -> FloatArray:
+    """Values of the splines that live at points, shape (n, 3); shape (n, LIVE)."""
     local = scaled - _cells(scaled, sizes)
-    first, second, third = (_cubic(local[:, axis], slope=axis == slope_along) for axis in range(3))
+    first, second, third = (_cubic(local[:, axis]) for axis in range(3))
     plane = first[:, :, None] * second[:, None, :]
     return np.asarray((plane[:, :, :, None] * third[:, None, None, :]).reshape(len(scaled), LIVE))
+
+
+def evaluated(coefficients: FloatArray, scaled: FloatArray, *, slope_along: int | None = None) -> FloatArray:
+    """Sums of splines with coefficients, shape (parts, a, b, c), or their slopes by cell along one axis; shape (parts, n).
+
+    The points, shape (n, 3), are counted in cells. The sums are taken axis by axis.
+    """
+    parts, *sizes = coefficients.shape
+    cells = _cells(scaled, tuple(sizes))
+    windows = sliding_window_view(coefficients, (4, 4, 4), axis=(1, 2, 3)).reshape(parts, -1, 4, 16)
+    live = windows[:, np.ravel_multi_index(tuple(cells.T), [size - 3 for size in sizes])]
+    local = scaled - cells
+    first, second, third = (_cubic(local[:, axis], slope=axis == slope_along)[:, None] for axis in range(3))
+    plane = (second @ (first @ live).reshape(parts, len(scaled), 4, 4))[:, :, 0]
+    return np.asarray((plane * third[:, 0]).sum(axis=-1))
 
 
 def roughness_matrix(sizes: tuple[int, int, int], cell_mm: float) -> FloatArray:

@@ -14,6 +14,8 @@ from ablmargin.geometry import Array, BoolArray, FloatArray
 
 ANCHOR_WEIGHT = 0.02
 """Weight of a voxel's distance per mm³, against 1/variance per mm² of a border crossing."""
+ANCHOR_MM, ANCHOR_VOXELS = 3.0, 1.5
+"""How far from the border anchors lie: so many mm or, if that is more, so many of the largest spacing."""
 BLUR_VOXELS = 1.0
 """Standard deviation of the blur that takes the voxels' steps off the border's normals."""
 MAX_ANCHORS, MAX_CROSSINGS = 4000, 8000
@@ -134,13 +136,14 @@ def anchors(
     distance: FloatArray, spacing: FloatArray, low: FloatArray, high: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Voxels near the border, within the box: their points, distances and weights."""
-    near = np.argwhere(np.abs(distance) <= max(1.5 * spacing.max(), 3.0))
-    points = near * spacing
-    inside = ((points >= low) & (points <= high)).all(axis=1)
-    points, values = points[inside], distance[tuple(near[inside].T)]
-    chosen = some(len(points), MAX_ANCHORS)
-    weight = ANCHOR_WEIGHT * float(spacing.prod()) * len(points) / max(len(chosen), 1)
-    return points[chosen], values[chosen], np.full(len(chosen), weight)
+    centers = [np.arange(size) * step for size, step in zip(distance.shape, spacing, strict=True)]
+    ends = [np.flatnonzero((own >= a) & (own <= b))[[0, -1]] for own, a, b in zip(centers, low, high, strict=True)]
+    box = distance[tuple(slice(first, last + 1) for first, last in ends)]
+    near = np.flatnonzero(np.abs(box) <= max(ANCHOR_VOXELS * spacing.max(), ANCHOR_MM))
+    chosen = near[some(len(near), MAX_ANCHORS)]
+    places = np.stack(np.unravel_index(chosen, box.shape), axis=1) + [first for first, _ in ends]
+    weight = ANCHOR_WEIGHT * float(spacing.prod()) * len(near) / max(len(chosen), 1)
+    return places * spacing, box.ravel()[chosen], np.full(len(chosen), weight)
 
 
 def some(total: int, count: int) -> Array:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ablmargin.geometry import Array, FloatArray
-from ablmargin.metrics.bspline import axis_basis, first_places, live_places, live_values
+from ablmargin.metrics.bspline import axis_basis, evaluated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,17 +53,12 @@ class LevelSet:
 
     def values_at(self, points_mm: FloatArray) -> FloatArray:
         """Values of the parts at points, shape (n, 3), mm, within the box; shape (n, parts)."""
-        return np.asarray(
-            np.einsum("nc,ncp->np", live_values(self._scaled(points_mm), self._sizes), self._live(points_mm))
-        )
+        return evaluated(self.coefficients, self._scaled(points_mm)).T
 
     def slopes_at(self, points_mm: FloatArray) -> FloatArray:
         """Gradients of the parts, per mm, at points, shape (n, 3); shape (n, parts, 3)."""
-        scaled, live = self._scaled(points_mm), self._live(points_mm)
-        slopes = [
-            np.einsum("nc,ncp->np", live_values(scaled, self._sizes, slope_along=axis), live) / self.cell_mm
-            for axis in range(3)
-        ]
+        scaled = self._scaled(points_mm)
+        slopes = [evaluated(self.coefficients, scaled, slope_along=axis).T / self.cell_mm for axis in range(3)]
         return np.stack(slopes, axis=-1)
 
     def pulled_to_zero(self, points_mm: FloatArray, *, max_step_mm: float) -> FloatArray:
@@ -87,11 +82,6 @@ class LevelSet:
 
     def _scaled(self, points_mm: FloatArray) -> FloatArray:
         return np.asarray((points_mm - self.low_mm) / self.cell_mm)
-
-    def _live(self, points_mm: FloatArray) -> FloatArray:
-        """Coefficients of the splines that live at points; shape (n, LIVE, parts)."""
-        places = first_places(self._scaled(points_mm), self._sizes)[:, None] + live_places(self._sizes)
-        return np.asarray(self.coefficients.reshape(self.parts, -1).T[places])
 
 
 def _shortened(steps: FloatArray, longest: float) -> FloatArray:
