@@ -91,9 +91,9 @@ def _filled(corners: FloatArray, triangles: Array, shape: Array) -> BoolArray:
 
 def _columns(corners: FloatArray, triangles: Array, shape: Array) -> tuple[Array, Array, Array]:
     """All (k, j) columns of a grid in the boxes around triangles, and the number of each one's triangle."""
-    boxes = corners[triangles]
-    low = np.clip(np.ceil(boxes.min(axis=1)), 0, None).astype(int)
-    size = np.clip(np.floor(boxes.max(axis=1)).astype(int) + 1, None, shape) - low
+    ends = corners[triangles.T]
+    low = np.clip(np.ceil(ends.min(axis=0)), 0, None).astype(int)
+    size = np.clip(np.floor(ends.max(axis=0)).astype(int) + 1, None, shape) - low
     counts = np.where((size > 0).all(axis=1), size.prod(axis=1), 0)
     triangle = np.repeat(np.arange(len(triangles)), counts)
     step = np.arange(len(triangle)) - np.repeat(np.cumsum(counts) - counts, counts)
