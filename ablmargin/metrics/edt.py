@@ -30,7 +30,7 @@ def averaged_signed_edt_mm(voxels: BoolArray, spacing_mm: Triple, *, reach_mm: f
     Returns
     -------
     ndarray of float, shape (k, j, i)
-        In mm; ±UNBOUNDED_MM everywhere if the mask fills the array or is empty.
+        In mm, in single precision with a reach; ±UNBOUNDED_MM everywhere if the mask fills the array or is empty.
     """
     if voxels.all() or not voxels.any():
         return np.where(voxels, UNBOUNDED_MM, -UNBOUNDED_MM)
@@ -53,19 +53,19 @@ def _distances_mm(places: BoolArray, spacing_mm: Triple, reach_mm: float) -> Flo
     """Distance of all voxels to the nearest of some, or the reach if that is smaller."""
     if math.isinf(reach_mm):
         return np.asarray(ndimage.distance_transform_edt(~places, sampling=spacing_mm))
-    squared = np.where(places, 0.0, np.inf)
+    squared = np.where(places, np.float32(0), np.float32(np.inf))
     for plane in squared.swapaxes(0, 1):  # one at a time stays in the processor's cache
         _lower_along(plane, spacing_mm[0], reach_mm)
     for plane in squared:
         _lower_along(plane, spacing_mm[1], reach_mm)
         _lower_along(plane.T, spacing_mm[2], reach_mm)
-    return np.sqrt(np.minimum(squared, reach_mm**2))
+    return np.sqrt(np.minimum(squared, np.float32(reach_mm**2)))
 
 
 def _lower_along(squared: Array, spacing_mm: float, reach_mm: float) -> None:
     """Lower squared distances to what any place within reach along the first axis brings; in place."""
     before = squared.copy()
     for step in range(1, min(int(reach_mm / spacing_mm), len(before) - 1) + 1):
-        from_there = before + (step * spacing_mm) ** 2
+        from_there = before + np.float32((step * spacing_mm) ** 2)
         np.minimum(squared[step:], from_there[:-step], out=squared[step:])
         np.minimum(squared[:-step], from_there[step:], out=squared[:-step])

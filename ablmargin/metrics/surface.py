@@ -20,6 +20,7 @@ from ablmargin.metrics.edt import averaged_signed_edt_mm, border_voxels
 from ablmargin.metrics.isosurface import zero_level
 from ablmargin.metrics.levelcandidates import PAD_VOXELS, fit_level_set
 from ablmargin.metrics.mesh import Mesh, areas_mm2, enclosed_mm3, joined, voxel_mesh
+from ablmargin.metrics.nearest import surface_tree
 from ablmargin.threads import one_blas_thread
 from ablmargin.volume import LabelMask
 
@@ -33,7 +34,7 @@ between the voxels: so many mm or, if that is more, so many of the largest spaci
 MAX_STRAY_SDS = 4.0
 """The same in standard deviations of the outlines, where these don't agree from slice to slice."""
 
-REACH_MM, REACH_VOXELS = 5.0, 5.0
+REACH_MM, REACH_VOXELS = 4.0, 4.0
 """How far from the border anything asks for distances: so many mm or, if that is more, so many of the largest spacing."""
 
 Method = Literal["spline", "fast"]
@@ -192,6 +193,8 @@ def _solids(voxels: BoolArray, shares: Shares | None) -> Iterator[_Solid]:
 
 
 def _parts(voxels: BoolArray, structure: Array | None) -> Iterator[tuple[BoolArray, Array]]:
+    if not voxels.any():
+        return
     labels, _ = ndimage.label(voxels, structure=structure)
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
         yield np.pad(labels[box] == number, PAD_VOXELS), np.array([axis.start for axis in box]) - PAD_VOXELS
@@ -253,8 +256,13 @@ def _is_plausible(
     stray = _strays(mesh, voxels, spacing_mm)
     if (stray & ~np.logical_or(*border_voxels(voxels)) & (np.abs(distance_mm) > MAX_STRAY_SDS * unevenness_mm)).any():
         return False
-    farthest = distances_mm(*mesh, np.argwhere(stray) * np.array(spacing_mm)).max(initial=0.0)
-    return bool(farthest <= max(allowed, MAX_STRAY_VOXELS * coarsest))
+    return _are_within(max(allowed, MAX_STRAY_VOXELS * coarsest), mesh, np.argwhere(stray) * np.array(spacing_mm))
+
+
+def _are_within(reach_mm: float, mesh: Mesh, points: FloatArray) -> bool:
+    """Whether all points, shape (n, 3), lie so near to a mesh; most have a vertex that near, which is sooner found."""
+    far = surface_tree(mesh[0]).query(points)[0] > reach_mm
+    return bool(distances_mm(*mesh, points[far]).max(initial=0.0) <= reach_mm)
 
 
 def _strays(mesh: Mesh, voxels: BoolArray, spacing_mm: Triple) -> BoolArray:
