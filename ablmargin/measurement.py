@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import inf, isfinite, sqrt
 
-import numpy as np
-
 from ablmargin.case import Lesion, RasMutation
 from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, THRESHOLDS_MM, Measured, judge
 from ablmargin.geometry import FloatArray, Geometry, PointTransform
@@ -246,11 +244,10 @@ def _margin_sd_mm(
 ) -> FloatArray | None:
     if error is None or not isfinite(error.sd_mm):
         return None
-    even = error.sd_mm**2 * np.eye(3)
     return margin_sds_mm(
         margin,
         target.zone,
-        covariance_mm2=even if error.covariance_mm2 is None else error.covariance_mm2,
+        covariance_mm2=error.sd_mm**2 if error.covariance_mm2 is None else error.covariance_mm2,
         sampling_error_mm=_sampling_error_mm(lesion, target, margin, constrained=False),
         segmentation_sd_mm=rule.contours_sd_mm,
     )

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from ablmargin.geometry import BoolArray, FloatArray, Geometry, triple
 from ablmargin.metrics.depth import LiverDepth
 from ablmargin.metrics.distance import signed_distances_mm, voxelize
+from ablmargin.metrics.nearest import surface_tree
 from ablmargin.metrics.surface import Surface
 
 MARGINS_MM = range(11)
@@ -161,8 +161,9 @@ def _bounded_distances_mm(surface: Surface, grid: Geometry, *, reach_mm: float) 
     """Like :func:`_border_distances_mm`, and outside up to a reach the distance to the nearest triangle."""
     distance = _border_distances_mm(surface, grid)
     outside = distance == -np.inf
-    tree = cKDTree(surface.centroids_mm, balanced_tree=False, compact_nodes=False)  # made faster, asked no slower
-    far, _ = tree.query(grid.points_at(np.argwhere(outside)), distance_upper_bound=reach_mm)
+    far, _ = surface_tree(surface.centroids_mm).query(
+        grid.points_at(np.argwhere(outside)), distance_upper_bound=reach_mm
+    )
     offset = MEAN_SQUARED_OFFSET * surface.area_mm2 / len(surface.triangles)
     distance[outside] = -np.sqrt(np.maximum(far**2 - offset, 0.0))
     return distance

@@ -49,7 +49,8 @@ def drawn_changes_mm(
 def plain_field(zone: Surface, points_mm: FloatArray, *, sd_mm: float) -> Field:
     """Signed distance to the zone where points, shape (n, 3), can get by displacements of this standard deviation."""
     grid, nodes_mm = _grid(points_mm, sd_mm)
-    return _reader(_Sheet.of(zone.vertices_mm, zone.triangles).signed_distances_mm(nodes_mm), grid)
+    read = _reader(grid, _Sheet.of(zone.vertices_mm, zone.triangles).signed_distances_mm(nodes_mm))
+    return lambda where: read(where)[0]
 
 
 def capsule_field(
@@ -61,12 +62,12 @@ def capsule_field(
     """
     grid, nodes_mm = _grid(points_mm, sd_mm)
     border = _Sheet.of(zone.vertices_mm, zone.triangles[inside_liver])
-    plain = plain_field(zone, points_mm, sd_mm=sd_mm)
-    free = _reader(np.abs(border.signed_distances_mm(nodes_mm)), grid)
+    to_zone = _Sheet.of(zone.vertices_mm, zone.triangles).signed_distances_mm(nodes_mm)
+    read = _reader(grid, to_zone, np.abs(border.signed_distances_mm(nodes_mm)))
 
     def field(where: NDArray[Any]) -> Single:
-        signed = plain(where)
-        return np.where(allowed[:, None] | (signed >= 0), np.maximum(free(where), signed), signed)
+        signed, free = read(where)
+        return np.where(allowed[:, None] | (signed >= 0), np.maximum(free, signed), signed)
 
     return field
 
@@ -140,13 +141,14 @@ def _grid(points_mm: FloatArray, sd_mm: float) -> tuple[Geometry, FloatArray]:
     return grid, grid.points_at(np.argwhere(np.ones(grid.shape, dtype=bool)))
 
 
-def _reader(values: FloatArray, grid: Geometry) -> Field:
-    on_grid = values.reshape(grid.shape).astype(np.float32)
+def _reader(grid: Geometry, *values: FloatArray) -> Callable[[NDArray[Any]], list[Single]]:
+    """What several fields, known at a grid's nodes, are at points in between."""
+    on_grid = [nodes.reshape(grid.shape).astype(np.float32) for nodes in values]
 
-    def read(where: NDArray[Any]) -> Single:
+    def read(where: NDArray[Any]) -> list[Single]:
         index = grid.indices_at(where).reshape(-1, 3).T
-        found = ndimage.map_coordinates(on_grid, index, output=np.float32, order=1, mode="nearest")
-        return np.asarray(found.reshape(where.shape[:-1]))
+        found = [ndimage.map_coordinates(nodes, index, output=np.float32, order=1, mode="nearest") for nodes in on_grid]
+        return [np.asarray(field.reshape(where.shape[:-1])) for field in found]
 
     return read
 

@@ -173,7 +173,7 @@ def margin_sds_mm(
     margin: MarginResult,
     zone: Surface,
     *,
-    covariance_mm2: FloatArray,
+    covariance_mm2: FloatArray | float,
     sampling_error_mm: float,
     segmentation_sd_mm: float,
 ) -> FloatArray:
@@ -184,14 +184,17 @@ def margin_sds_mm(
     margin : MarginResult
     zone : Surface
         The one that the margins were measured to.
-    covariance_mm2 : ndarray, shape (n, 3, 3) or (3, 3)
+    covariance_mm2 : ndarray, shape (n, 3, 3) or (3, 3), or float
         Of the alignment's error at the points. Only what lies along the margin counts: the direction in which the zone's
-        border is nearest.
+        border is nearest. A number is the variance along any direction.
     sampling_error_mm, segmentation_sd_mm : float
         As for :func:`bound_margin`.
     """
-    direction = nearest_normals(zone, margin.points_mm)
-    along = np.einsum("...i,...ij,...j->...", direction, covariance_mm2, direction)
+    if isinstance(covariance_mm2, float):
+        along = np.full(len(margin.points_mm), covariance_mm2)
+    else:
+        direction = nearest_normals(zone, margin.points_mm)
+        along = np.einsum("...i,...ij,...j->...", direction, covariance_mm2, direction)
     return np.asarray(np.sqrt(along + segmentation_sd_mm**2 + (sampling_error_mm / Z975) ** 2))
 
 
@@ -234,8 +237,9 @@ def _constrained_bounds(
     """Bounds with the capsule; the upper one also if tumor seen outside the zone there is so by misalignment only."""
     change = draw(capsule_field(zone, inside, allowed, points, sd_mm=sd))
     bounds = _bounds(points, areas, seen, change, sd=sd, sampling=sampling, cautious=True)
-    free = distances_mm(zone.vertices_mm, zone.triangles[inside], points)
-    feigned = (seen < 0) & (seen >= -FEIGNED_SD * sd) & (free > -seen + 1e-6)
+    feigned, free = (seen < 0) & (seen >= -FEIGNED_SD * sd), np.zeros(len(seen))
+    free[feigned] = distances_mm(zone.vertices_mm, zone.triangles[inside], points[feigned])
+    feigned &= free > -seen + 1e-6
     if not feigned.any():
         return bounds
     change = draw(capsule_field(zone, inside, allowed | feigned, points, sd_mm=sd))

@@ -49,7 +49,9 @@ def test_distances_are_those_of_voxel_pairs_up_to_the_reach(spacing, reach):
     voxels = blobs()
     far = [np.minimum(to_nearest(side, spacing), reach) for side in beside(voxels)]
     expected = np.where(voxels, 0.5, -0.5) * (far[0] + far[1])
-    assert averaged_signed_edt_mm(voxels, spacing, reach_mm=reach) == pytest.approx(expected, abs=1e-6)  # single precision
+    assert averaged_signed_edt_mm(voxels, spacing, reach_mm=reach) == pytest.approx(
+        expected, abs=1e-6
+    )  # single precision
 
 
 def test_a_mask_without_a_border_is_unbounded():
