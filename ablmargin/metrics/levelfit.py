@@ -201,12 +201,11 @@ def normal_equations(
 def solved(matrix: FloatArray, side: FloatArray, sizes: tuple[int, int, int]) -> FloatArray:
     """Coefficients, of shape ``sizes``, that solve normal equations; of splines that share no cell the matrix knows nothing."""
     width = int(live_places(sizes)[-1])
-    band = np.zeros((width + 1, len(matrix)))
-    for below in range(min(width + 1, len(matrix))):
-        band[below, : len(matrix) - below] = np.diagonal(matrix, -below)
-    return np.asarray(linalg.solveh_banded(band, side, lower=True, overwrite_ab=True, check_finite=False)).reshape(
-        sizes
-    )
+    band = np.zeros((len(matrix), width + 1))  # what leads up to the diagonal, row by row
+    for row, entries in enumerate(matrix):
+        before = min(row, width)
+        band[row, width - before :] = entries[row - before : row + 1]
+    return np.asarray(linalg.solveh_banded(band.T, side, overwrite_ab=True, check_finite=False)).reshape(sizes)
 
 
 def cells_over(
