@@ -76,6 +76,12 @@ def joined(meshes: list[Mesh]) -> Mesh:
     return np.concatenate([vertices for vertices, _ in meshes]), np.concatenate(triangles)
 
 
+def centroids_mm(vertices_mm: FloatArray, triangles: Array) -> FloatArray:
+    """Centers of the triangles, shape (m, 3)."""
+    a, b, c = (vertices_mm[triangles[:, corner]] for corner in range(3))
+    return np.asarray((a + b + c) / 3)
+
+
 def areas_mm2(vertices_mm: FloatArray, triangles: Array) -> FloatArray:
     """Areas of the triangles, shape (m,)."""
     a, b, c = (vertices_mm[triangles[:, corner]] for corner in range(3))

@@ -6,12 +6,10 @@ nothing is filled or dropped, since untreated tissue inside an ablation zone cou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from ablmargin.geometry import Array, BoolArray, FloatArray, Geometry, PointTransform, Triple
@@ -19,8 +17,9 @@ from ablmargin.metrics.distance import distances_mm, signed_distances_mm, voxeli
 from ablmargin.metrics.edt import averaged_signed_edt_mm, border_voxels
 from ablmargin.metrics.isosurface import zero_level
 from ablmargin.metrics.levelcandidates import PAD_VOXELS, fit_level_set
-from ablmargin.metrics.mesh import Mesh, areas_mm2, enclosed_mm3, joined, voxel_mesh
+from ablmargin.metrics.mesh import Mesh, areas_mm2, centroids_mm, enclosed_mm3, joined, voxel_mesh
 from ablmargin.metrics.nearest import surface_tree
+from ablmargin.metrics.solids import Shares, Solid, solids_of
 from ablmargin.threads import one_blas_thread
 from ablmargin.volume import LabelMask
 
@@ -38,7 +37,6 @@ REACH_MM, REACH_VOXELS = 4.0, 4.0
 """How far from the border anything asks for distances: so many mm or, if that is more, so many of the largest spacing."""
 
 Method = Literal["spline", "fast"]
-Shares = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -99,7 +97,7 @@ class Surface:
     @property
     def centroids_mm(self) -> FloatArray:
         """Centers of the triangles, shape (m, 3)."""
-        return np.asarray(self.vertices_mm[self.triangles].mean(axis=1))
+        return centroids_mm(self.vertices_mm, self.triangles)
 
     def moved(self, transform: PointTransform, *, frame_uid: str | None) -> Surface:
         """The surface with its vertices mapped into another frame."""
@@ -150,14 +148,14 @@ def _spline_meshes(voxels: BoolArray, spacing_mm: Triple, shares: Shares | None)
     """The mesh of all parts and cavities; of the bare voxels if the smooth ones cut each other."""
     meshes: list[Mesh] = []
     known: dict[tuple[object, ...], Mesh] = {}
-    for solid in _solids(voxels, shares):
+    for solid in solids_of(voxels, shares):
         vertices, triangles = _spline_mesh(solid, spacing_mm) or _voxel_mesh(solid, spacing_mm, known)
         placed = vertices + solid.first * np.array(spacing_mm)
         meshes.append((placed, triangles if solid.faces_out else triangles[:, ::-1]))
     return voxel_mesh(voxels, spacing_mm, shares) if _cut_each_other(meshes) else joined(meshes)
 
 
-def _voxel_mesh(solid: _Solid, spacing_mm: Triple, known: dict[tuple[object, ...], Mesh]) -> Mesh:
+def _voxel_mesh(solid: Solid, spacing_mm: Triple, known: dict[tuple[object, ...], Mesh]) -> Mesh:
     """The mesh that follows a solid's voxels; noise is made of few shapes many times over, so these are ``known``."""
     if solid.shares is not None:
         return voxel_mesh(solid.voxels, spacing_mm, solid.shares)
@@ -167,57 +165,7 @@ def _voxel_mesh(solid: _Solid, spacing_mm: Triple, known: dict[tuple[object, ...
     return known[shape]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Solid:
-    """A connected part with its cavities filled, or a cavity that faces inward, in a box with ``PAD_VOXELS`` around it.
-
-    ``first`` is the index of the box's first voxel.
-    """
-
-    voxels: BoolArray
-    shares: Shares | None
-    first: Array
-    faces_out: bool
-
-
-def _solids(voxels: BoolArray, shares: Shares | None) -> Iterator[_Solid]:
-    for part, first in _parts(voxels, np.ones((3, 3, 3))):
-        filled = np.asarray(ndimage.binary_fill_holes(part))
-        own = None if shares is None else _box(shares, first, part.shape)
-        yield _Solid(voxels=filled, shares=_shares_of(filled, own, among=part), first=first, faces_out=True)
-        for cavity, start in _parts(filled & ~part, None):
-            empty = None if own is None else 1 - _box(own, start, cavity.shape)
-            yield _Solid(
-                voxels=cavity, shares=_shares_of(cavity, empty, among=cavity), first=first + start, faces_out=False
-            )
-
-
-def _parts(voxels: BoolArray, structure: Array | None) -> Iterator[tuple[BoolArray, Array]]:
-    if not voxels.any():
-        return
-    labels, _ = ndimage.label(voxels, structure=structure)
-    for number, box in enumerate(ndimage.find_objects(labels), start=1):
-        yield np.pad(labels[box] == number, PAD_VOXELS), np.array([axis.start for axis in box]) - PAD_VOXELS
-
-
-def _box(values: Shares, first: Array, shape: tuple[int, ...]) -> Shares:
-    """A box of an array that may reach beyond it; zero there."""
-    box = np.zeros(shape, values.dtype)
-    low, high = np.maximum(first, 0), np.minimum(first + shape, values.shape)
-    inside = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    box[tuple(slice(a, b) for a, b in zip(low - first, high - first, strict=True))] = values[inside]
-    return box
-
-
-def _shares_of(solid: BoolArray, shares: Shares | None, *, among: BoolArray) -> Shares | None:
-    """The shares that belong to a solid: 1 in what was filled, 0 where another part may be."""
-    if shares is None:
-        return None
-    around = np.asarray(ndimage.binary_dilation(solid, np.ones((3, 3, 3), dtype=bool)))
-    return np.where(solid & ~among, 1, np.where(around, np.where(solid, shares, np.minimum(shares, 0.499)), 0))
-
-
-def _spline_mesh(solid: _Solid, spacing_mm: Triple) -> Mesh | None:
+def _spline_mesh(solid: Solid, spacing_mm: Triple) -> Mesh | None:
     """Mesh of the smoothest level set that stays with the mask, padded tightly; None if there is none."""
     voxels = solid.voxels
     if min(voxels.shape) - 2 * PAD_VOXELS < MIN_SPLINE_SLICES or np.count_nonzero(voxels) < MIN_SPLINE_VOXELS:
@@ -260,9 +208,10 @@ def _is_plausible(
 
 
 def _are_within(reach_mm: float, mesh: Mesh, points: FloatArray) -> bool:
-    """Whether all points, shape (n, 3), lie so near to a mesh; most have a vertex that near, which is sooner found."""
-    far = surface_tree(mesh[0]).query(points)[0] > reach_mm
-    return bool(distances_mm(*mesh, points[far]).max(initial=0.0) <= reach_mm)
+    """Whether all points, shape (n, 3), lie so near to a mesh; nearly all are that near to a corner or center, found sooner."""
+    places = surface_tree(np.concatenate([mesh[0], centroids_mm(*mesh)]))
+    far = points[places.query(points)[0] > reach_mm]
+    return bool(distances_mm(*mesh, far).max(initial=0.0) <= reach_mm)
 
 
 def _strays(mesh: Mesh, voxels: BoolArray, spacing_mm: Triple) -> BoolArray:
