@@ -6,19 +6,20 @@ from dataclasses import dataclass, replace
 from math import inf, isfinite, sqrt
 
 from ablmargin.case import Lesion, RasMutation
-from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, THRESHOLDS_MM, Measured, judge
+from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, THRESHOLDS_MM, Judgement, Measured, judge
 from ablmargin.geometry import FloatArray, Geometry, PointTransform
 from ablmargin.metrics.capsule import Capsule, measure_capsule
 from ablmargin.metrics.completion import Completion, propose_completion
 from ablmargin.metrics.coverage import measure_coverage
 from ablmargin.metrics.depth import LiverDepth
 from ablmargin.metrics.distance import voxelize
-from ablmargin.metrics.evidence import closest_voxel_mm, disagrees_with_raw, is_contradicted
+from ablmargin.metrics.evidence import closest_voxel_mm, most_allowed_mm
 from ablmargin.metrics.margin import MarginResult, measure_margin
 from ablmargin.metrics.raw import raw_minimum_mm
 from ablmargin.metrics.shapes import taken_in_mm
+from ablmargin.metrics.spreads import margin_sds_mm
 from ablmargin.metrics.surface import Surface, surface_of
-from ablmargin.metrics.uncertainty import MarginBounds, bound_margin, margin_sds_mm, sampling_error_p95_mm
+from ablmargin.metrics.uncertainty import MarginBounds, bound_margin, sampling_error_p95_mm
 from ablmargin.metrics.zones import share_of_zones_near
 from ablmargin.registration.local_error import LocalError
 from ablmargin.result import LesionResult
@@ -102,18 +103,15 @@ def measure_lesion(
     margin = measure_margin(moved, target.zone, depth=depth)
     capsules = {threshold: _capsule(margin, target, threshold) for threshold in THRESHOLDS_MM}
     constrained = {threshold: _is_constrained(margin, capsule) for threshold, capsule in capsules.items()}
-    seen = target.imaged is None or bool(target.imaged.contains(moved.vertices_mm).all())
-    raw = _raw_minimum_mm(lesion, moved, target, in_place=post_from_pre is None) if seen else None
-    closest = closest_voxel_mm(
-        lesion.tumor, (tumor, moved), target.zone, untreated_mm=target.untreated_mm, transform=post_from_pre
+    required = REQUIRED_MARGIN_MM[rule.ras_mutation]
+    voxels = _voxels_say(lesion, (tumor, moved), target, transform=post_from_pre)
+    most = most_allowed_mm(
+        margin.minimum_mm, voxels.closest_mm, voxels.raw_mm, coarsest_mm=_coarsest_mm(lesion, target)
     )
-    most = _most_mm(margin.minimum_mm, closest, raw, coarsest_mm=_coarsest_mm(lesion, target))
     bounds = {
         kind: _bounds(lesion, margin, target, error, rule, constrained=kind, most_mm=inf if kind else most)
         for kind in {*constrained.values()}
     }
-    measured = {threshold: _measured(margin, bounds[kind], constrained=kind) for threshold, kind in constrained.items()}
-    required = REQUIRED_MARGIN_MM[rule.ras_mutation]
     return LesionResult(
         lesion_id=lesion.lesion_id,
         tumor_volume_ml=tumor.volume_ml,
@@ -121,20 +119,54 @@ def measure_lesion(
         tumor_pre=tumor,
         tumor_post=moved,
         margin=margin,
-        raw_minimum_mm=raw,
-        closest_voxel_mm=closest if isfinite(closest) else None,
+        raw_minimum_mm=voxels.raw_mm,
+        closest_voxel_mm=voxels.closest_mm if isfinite(voxels.closest_mm) else None,
         rigid_minimum_mm=_rigid_minimum_mm(tumor, rigid_post_from_pre, target),
         bounds=bounds[constrained[required]],
         margin_sd_mm=_margin_sd_mm(lesion, margin, target, error, rule),
         capsule=capsules[required],
         coverage=measure_coverage(moved, target.zone, depth=depth),
-        judgement=judge(
-            measured, rule.ras_mutation, hindrances=_hindrances(rule, seen=seen, capsule=capsules[required])
-        ),
+        judgement=_judgement(margin, bounds, constrained, rule, seen=voxels.seen, capsule=capsules[required]),
         completion=(
-            _completion(margin, moved, target, capsules[required], depth, required_mm=required) if seen else None
+            _completion(margin, moved, target, capsules[required], depth, required_mm=required) if voxels.seen else None
         ),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Voxels:
+    """What voxels say themselves: the minimum from voxel to voxel, the least that single ones leave, if all were seen."""
+
+    seen: bool
+    raw_mm: float | None
+    closest_mm: float
+
+
+def _voxels_say(
+    lesion: Lesion, surfaces: tuple[Surface, Surface], target: Target, *, transform: PointTransform | None
+) -> _Voxels:
+    moved = surfaces[1]
+    seen = target.imaged is None or bool(target.imaged.contains(moved.vertices_mm).all())
+    return _Voxels(
+        seen=seen,
+        raw_mm=_raw_minimum_mm(lesion, moved, target, in_place=transform is None) if seen else None,
+        closest_mm=closest_voxel_mm(
+            lesion.tumor, surfaces, target.zone, untreated_mm=target.untreated_mm, transform=transform
+        ),
+    )
+
+
+def _judgement(
+    margin: MarginResult,
+    bounds: dict[bool, MarginBounds | None],
+    constrained: dict[float, bool],
+    rule: Rule,
+    *,
+    seen: bool,
+    capsule: Capsule | None,
+) -> Judgement:
+    measured = {threshold: _measured(margin, bounds[kind], constrained=kind) for threshold, kind in constrained.items()}
+    return judge(measured, rule.ras_mutation, hindrances=_hindrances(rule, seen=seen, capsule=capsule))
 
 
 def _hindrances(rule: Rule, *, seen: bool, capsule: Capsule | None) -> tuple[str, ...]:
@@ -152,13 +184,6 @@ def _hindrances(rule: Rule, *, seen: bool, capsule: Capsule | None) -> tuple[str
             "can't tell whether it was ablated there."
         )
     return tuple(found)
-
-
-def _most_mm(minimum_mm: float, closest_mm: float, raw_mm: float | None, *, coarsest_mm: float) -> float:
-    """What a lower bound of the minimum margin can't exceed, as voxels contradict it; infinite if they don't."""
-    most = closest_mm if is_contradicted(minimum_mm, closest_mm) else inf
-    disagrees = raw_mm is not None and disagrees_with_raw(minimum_mm, raw_mm, coarsest_mm)
-    return min(most, raw_mm) if raw_mm is not None and disagrees else most
 
 
 def _moved(tumor: Surface, transform: PointTransform | None, target: Target) -> Surface:

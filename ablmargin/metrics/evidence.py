@@ -68,3 +68,14 @@ def disagrees_with_raw(minimum_mm: float, raw_mm: float, coarsest_mm: float) -> 
     """
     below, above = RAW_BIAS_SHARE * coarsest_mm, RAW_EXCESS_SHARE * coarsest_mm
     return not -(RAW_BIAS_MM + above) <= minimum_mm - raw_mm <= RAW_BIAS_MM + below
+
+
+def most_allowed_mm(minimum_mm: float, closest_mm: float, raw_mm: float | None, *, coarsest_mm: float) -> float:
+    """What a lower bound of the minimum margin can't exceed, as voxels contradict it; infinite if they don't.
+
+    >>> most_allowed_mm(5.0, 4.0, None, coarsest_mm=1.0), most_allowed_mm(5.0, 4.9, 3.8, coarsest_mm=1.0)
+    (4.0, 3.8)
+    """
+    most = closest_mm if is_contradicted(minimum_mm, closest_mm) else inf
+    disagrees = raw_mm is not None and disagrees_with_raw(minimum_mm, raw_mm, coarsest_mm)
+    return min(most, raw_mm) if raw_mm is not None and disagrees else most

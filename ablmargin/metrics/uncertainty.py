@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -23,7 +24,6 @@ from ablmargin.metrics.displacement import (
     Single,
     capsule_field,
     drawn_changes_mm,
-    nearest_normals,
     plain_field,
     spread_points,
 )
@@ -155,11 +155,14 @@ def bound_margin(
     few, areas = _thinned(margin, observed)
     points, seen = margin.points_mm[few], observed[few]
 
-    def draw(field: Field) -> Single:
-        return drawn_changes_mm(
-            field, points, sd_mm=sd, correlation_length_mm=correlation_length_mm, draws=draws, seed=seed
-        )
-
+    draw = partial(
+        drawn_changes_mm,
+        points_mm=points,
+        sd_mm=sd,
+        correlation_length_mm=correlation_length_mm,
+        draws=draws,
+        seed=seed,
+    )
     if inside is None:
         change = draw(plain_field(zone, points, sd_mm=sd))
         return _bounds(points, areas, seen, change, sd=sd, sampling=sampling_error_mm, cautious=False)
@@ -167,35 +170,6 @@ def bound_margin(
     return _constrained_bounds(
         points, areas, seen, allowed=allowed, zone=zone, inside=inside, draw=draw, sd=sd, sampling=sampling_error_mm
     )
-
-
-def margin_sds_mm(
-    margin: MarginResult,
-    zone: Surface,
-    *,
-    covariance_mm2: FloatArray | float,
-    sampling_error_mm: float,
-    segmentation_sd_mm: float,
-) -> FloatArray:
-    """Standard deviation of the margin at each point, shape (n,): alignment, contours and voxels, in quadrature.
-
-    Parameters
-    ----------
-    margin : MarginResult
-    zone : Surface
-        The one that the margins were measured to.
-    covariance_mm2 : ndarray, shape (n, 3, 3) or (3, 3), or float
-        Of the alignment's error at the points. Only what lies along the margin counts: the direction in which the zone's
-        border is nearest. A number is the variance along any direction.
-    sampling_error_mm, segmentation_sd_mm : float
-        As for :func:`bound_margin`.
-    """
-    if isinstance(covariance_mm2, float):
-        along = np.full(len(margin.points_mm), covariance_mm2)
-    else:
-        direction = nearest_normals(zone, margin.points_mm)
-        along = np.einsum("...i,...ij,...j->...", direction, covariance_mm2, direction)
-    return np.asarray(np.sqrt(along + segmentation_sd_mm**2 + (sampling_error_mm / Z975) ** 2))
 
 
 def _require_meaning(sd_mm: float, correlation_length_mm: float, sampling_mm: float, segmentation_sd_mm: float) -> None:

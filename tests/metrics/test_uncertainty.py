@@ -9,8 +9,9 @@ from orientations import grid_around
 from ablmargin.metrics.displacement import capsule_field, drawn_changes_mm, plain_field, spread_points
 from ablmargin.metrics.distance import distances_mm
 from ablmargin.metrics.margin import MarginResult, measure_margin
+from ablmargin.metrics.spreads import margin_sds_mm
 from ablmargin.metrics.surface import surface_of
-from ablmargin.metrics.uncertainty import MarginBounds, bound_margin, margin_sds_mm, sampling_error_p95_mm
+from ablmargin.metrics.uncertainty import MarginBounds, bound_margin, sampling_error_p95_mm
 
 ERRORS = {
     "sd_mm": 1.0,
@@ -244,6 +245,7 @@ def test_the_error_at_a_point_is_the_sum_of_its_parts(pair):
     parts = {"sampling_error_mm": 1.96 * 0.3, "segmentation_sd_mm": 0.4}
     even = margin_sds_mm(margin, zone, covariance_mm2=1.2**2 * np.eye(3), **parts)
     assert even == pytest.approx(np.sqrt(1.2**2 + 0.4**2 + 0.3**2), abs=1e-9)
+    assert margin_sds_mm(margin, zone, covariance_mm2=1.2**2, **parts) == pytest.approx(even, abs=1e-12)
 
 
 def test_only_an_error_along_the_margin_counts(pair):
