@@ -26,6 +26,8 @@ BLUR_MM = 1.5
 PATCH_MM = 20.0
 """A capsule is taken to be shifted as one piece over so much around a place."""
 MAX_BESIDE = 6000
+PERPENDICULARS = 2
+"""How often a place looks for a nearer foot of the capsule; in slices of 5 mm the first time changes depths by 1.5 mm, the third by less than 0.01."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -184,8 +186,8 @@ def _blur_mm(spacing: FloatArray) -> FloatArray:
 def _smooth_distance_mm(voxels: BoolArray, spacing: FloatArray) -> tuple[FloatArray, Array]:
     """Signed distance to a mask's blurred border, on every so many voxels along each axis, and these steps.
 
-    The blurred mask tells, at the voxels beside the border, how far it is and which way; all others take the plane
-    through the border that their nearest one knows.
+    The blurred mask tells, at the voxels beside the border, how far it is and which way: a foot on the border each, and
+    the plane through it. All voxels take the plane of the nearest foot.
     """
     blur = _blur_mm(spacing)
     steps = np.maximum(np.floor(BLUR_MM / spacing), 1).astype(int)
@@ -216,18 +218,35 @@ def _feet(shares: Array, border: BoolArray, spacing: FloatArray, blur: FloatArra
 def _to_planes_mm(
     inside: BoolArray, border: BoolArray, spacing: FloatArray, feet: FloatArray, normals: FloatArray
 ) -> FloatArray:
-    number = np.zeros(border.shape, np.int32)
-    number[border] = np.arange(len(feet))
-    _, nearest = ndimage.distance_transform_edt(~border, sampling=spacing, return_indices=True)
-    knows = number[tuple(nearest)]
-    to_plane, squared = np.zeros(border.shape), np.zeros(border.shape)
-    for axis, indices in enumerate(np.ogrid[tuple(slice(size) for size in border.shape)]):
-        away = indices * spacing[axis] - feet[knows, axis]
-        to_plane += away * normals[knows, axis]
-        squared += away**2
-    to_foot = np.sqrt(np.maximum(squared - float(spacing @ spacing) / 4, 0.0))
+    places = np.moveaxis(np.indices(border.shape), 0, -1) * spacing
+    nearest = _nearest_feet(places, border, spacing, feet, normals)
+    away = places - feet[nearest]
+    to_plane = (away * normals[nearest]).sum(axis=-1)
+    to_foot = np.sqrt(np.maximum((away**2).sum(axis=-1) - float(spacing @ spacing) / 4, 0.0))
     sign = np.where(border, np.sign(to_plane), np.where(inside, 1.0, -1.0))
     return np.asarray(sign * np.maximum(np.abs(to_plane), to_foot))
+
+
+def _nearest_feet(
+    places: FloatArray, border: BoolArray, spacing: FloatArray, feet: FloatArray, normals: FloatArray
+) -> Array:
+    """Number of the foot nearest to each place of a grid, shape (k, j, i, 3) to (k, j, i).
+
+    The nearest border voxel's own foot isn't, where the voxels stand in steps: each place drops a perpendicular onto the
+    plane it knows and takes the foot there, if that is nearer.
+    """
+    number = np.zeros(border.shape, np.int32)
+    number[border] = np.arange(len(feet))
+    edges = ndimage.distance_transform_edt(~border, sampling=spacing, return_distances=False, return_indices=True)
+    beside = nearest = number[tuple(edges)]
+    for _ in range(PERPENDICULARS):
+        away = places - feet[nearest]
+        landing = places - (away * normals[nearest]).sum(axis=-1, keepdims=True) * normals[nearest]
+        index = np.clip(np.round(landing / spacing), 0, np.array(border.shape) - 1).astype(int)
+        other = beside[tuple(np.moveaxis(index, -1, 0))]
+        nearer = ((places - feet[other]) ** 2).sum(axis=-1) < (away**2).sum(axis=-1)
+        nearest = np.where(nearer, other, nearest)
+    return np.asarray(nearest)
 
 
 def is_inside_liver(depth: LiverDepth, points_mm: FloatArray) -> BoolArray:
