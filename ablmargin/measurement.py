@@ -101,7 +101,7 @@ def measure_lesion(
     moved = _moved(tumor, post_from_pre, target)
     depth = _depth(moved, target)
     margin = measure_margin(moved, target.zone, depth=depth)
-    capsules = {threshold: _capsule(margin, target, threshold) for threshold in THRESHOLDS_MM}
+    capsules = {threshold: _capsule(margin, target, depth, threshold) for threshold in THRESHOLDS_MM}
     constrained = {threshold: _is_constrained(margin, capsule) for threshold, capsule in capsules.items()}
     required = REQUIRED_MARGIN_MM[rule.ras_mutation]
     voxels = _voxels_say(lesion, (tumor, moved), target, transform=post_from_pre)
@@ -210,8 +210,10 @@ def _raw_minimum_mm(lesion: Lesion, moved: Surface, target: Target, *, in_place:
     return None if tumor.is_empty else raw_minimum_mm(tumor, target.ablated)
 
 
-def _capsule(margin: MarginResult, target: Target, required_mm: float) -> Capsule | None:
-    return None if target.liver is None else measure_capsule(margin, required_mm=required_mm)
+def _capsule(margin: MarginResult, target: Target, depth: LiverDepth | None, required_mm: float) -> Capsule | None:
+    if target.liver is None:
+        return None
+    return measure_capsule(margin, required_mm=required_mm, zone=target.zone, depth=depth)
 
 
 def _is_constrained(margin: MarginResult, capsule: Capsule | None) -> bool:

@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from ablmargin.geometry import BoolArray, FloatArray, Geometry, triple
 from ablmargin.metrics.capsule import measure_capsule
+from ablmargin.metrics.depth import LiverDepth
 from ablmargin.metrics.edt import border_voxels
 from ablmargin.metrics.margin import measure_margin
 from ablmargin.metrics.surface import surface_of
@@ -214,6 +215,7 @@ class Measured:
     shortfall_mm: float
     excused_mm: float
     doubt_mm: float
+    shortfall_doubt_mm: float
     voxel_tool_mm: float
 
 
@@ -222,8 +224,10 @@ def measured(scene: Scene, slice_mm: float, *, clipped: bool, seed: int, liver: 
     grid = scene.grid(slice_mm, np.random.default_rng(seed))
     tumor, zone = scene.tumor(grid), scene.zone(grid, clipped=clipped)
     drawn = scene.liver(grid) if liver is None else liver(scene, grid)
-    margin = measure_margin(surface_of(tumor), surface_of(zone), liver=drawn)
-    capsule = measure_capsule(margin, required_mm=REQUIRED_MM)
+    outer, border = surface_of(tumor), surface_of(zone)
+    depth = LiverDepth.around(drawn, outer, border)
+    margin = measure_margin(outer, border, depth=depth)
+    capsule = measure_capsule(margin, required_mm=REQUIRED_MM, zone=border, depth=depth)
     constrained = margin.constrained_minimum_mm
     return Measured(
         minimum_mm=margin.minimum_mm if constrained is None else constrained,
@@ -231,6 +235,7 @@ def measured(scene: Scene, slice_mm: float, *, clipped: bool, seed: int, liver: 
         shortfall_mm=capsule.shortfall_mm,
         excused_mm=margin.excused_mm,
         doubt_mm=margin.capsule_doubt_mm,
+        shortfall_doubt_mm=capsule.shortfall_doubt_mm,
         voxel_tool_mm=voxel_tool_mm(tumor, zone, scene.liver(grid)),
     )
 

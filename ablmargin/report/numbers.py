@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ablmargin.geometry import FloatArray
+from ablmargin.metrics.capsule import Capsule
 from ablmargin.registration.quality import RegistrationQuality
 from ablmargin.report.palette import BANDS
 from ablmargin.result import LesionResult
@@ -135,7 +136,7 @@ _MINIMUM_ROWS = (
     (
         "shortfall",
         "Shortfall",
-        "How much is missing of what the requirement and the anatomy allow; 0 is as much as possible.",
+        "How much is missing of what the requirement and the anatomy allow; 0 is as much as possible. {doubt}",
     ),
     (
         "bounds",
@@ -169,8 +170,8 @@ def _minimum(lesion: LesionResult) -> Iterator[Number]:
     required_mm, values = lesion.judgement.required_margin_mm, _minimum_values(lesion)
     for key, name, meaning in _MINIMUM_ROWS:
         if key in values:
-            said = meaning.format(required=required_mm, rests=_what_it_rests_on(lesion))
-            yield Number(name=name.format(required=required_mm), value=values[key], meaning=said)
+            said = meaning.format(required=required_mm, rests=_what_it_rests_on(lesion), doubt=_doubt(lesion.capsule))
+            yield Number(name=name.format(required=required_mm), value=values[key], meaning=said.rstrip())
 
 
 def _minimum_values(lesion: LesionResult) -> dict[str, str]:
@@ -188,6 +189,12 @@ def _minimum_values(lesion: LesionResult) -> dict[str, str]:
     if lesion.rigid_minimum_mm is not None:
         values["rigid"] = signed_mm(lesion.rigid_minimum_mm)
     return values
+
+
+def _doubt(capsule: Capsule | None) -> str:
+    if capsule is None or not capsule.shortfall_doubt_mm:
+        return ""
+    return f"It may be off by {signed_mm(capsule.shortfall_doubt_mm)}: the slices don’t tell where between them the capsule is."
 
 
 def _what_it_rests_on(lesion: LesionResult) -> str:

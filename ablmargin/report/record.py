@@ -177,6 +177,7 @@ def _margin_record(lesion: LesionResult) -> dict[str, Any]:
         "mam_constrained_mm": rounded(lesion.constrained_minimum_mm, 3),
         "depth_limited_share": rounded(None if capsule is None else capsule.depth_limited_share, 5),
         "shortfall_mm": rounded(None if capsule is None else capsule.shortfall_mm, 3),
+        "shortfall_doubt_mm": rounded(None if capsule is None else capsule.shortfall_doubt_mm, 3),
         "percentiles_mm": {str(q): rounded(margin.percentile_mm(q), 3) for q in PERCENTILES},
         "mean_mm": rounded(margin.mean_mm, 3),
         "surface_share": shares_to_one(margin.surface_shares()),

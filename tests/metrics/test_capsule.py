@@ -295,6 +295,42 @@ def test_depths_below_a_curved_capsule_in_thick_slices(capsules):
     assert np.abs(error[shallow]).max() < 0.15  # the fit of the capsule itself is 0.1 mm off here
 
 
+FAR_OUT = {"away_mm": 10.0}
+
+
+@pytest.mark.parametrize("slice_mm", [1.0, 3.0])
+@pytest.mark.parametrize("seed", [3, 4])
+def test_what_a_flat_capsule_leaves_in_doubt_about_the_shortfall_is_told(capsules, slice_mm, seed):
+    scene = capsules.Scene(name="any", **FAR_OUT)
+    found = capsules.measured(scene, slice_mm, clipped=True, seed=seed)
+    assert abs(found.shortfall_mm - scene.truth(clipped=True).shortfall_mm) <= found.shortfall_doubt_mm
+    # at 5 mm of depth the margin falls by 10 / 14.97 mm a millimeter toward the capsule
+    assert found.shortfall_doubt_mm == pytest.approx(slice_mm / 2 * 10 / 14.97, rel=0.35)
+
+
+def test_no_measurement_can_tell_where_in_a_slice_a_flat_capsule_is(capsules):
+    """Tumor, zone and liver of the same voxels, with true shortfalls more than 0.6 mm apart: one of them is off by 0.3 mm."""
+    flush, below = (capsules.Scene(name="any", gap_mm=gap_mm, **FAR_OUT) for gap_mm in (0.0, 0.94))
+    grid = flush.grid(1.0, np.random.default_rng(4))
+    x, y, z = grid.origin_mm
+    raised = replace(grid, origin_mm=(x, y, z + 0.94))
+    for one, other in (
+        (flush.tumor(grid), below.tumor(raised)),
+        (flush.liver(grid), below.liver(raised)),
+        (flush.zone(grid, clipped=True), below.zone(raised, clipped=True)),
+    ):
+        assert (one.voxels == other.voxels).all()
+    assert below.truth(clipped=True).shortfall_mm - flush.truth(clipped=True).shortfall_mm > 0.6
+
+
+@pytest.mark.parametrize(("options", "slice_mm"), [({**TILTED, **FAR_OUT}, 3.0), (CURVED, 1.0), ({"gap_mm": 8.0}, 3.0)])
+def test_a_capsule_that_crosses_the_slices_or_is_far_leaves_no_doubt_about_the_shortfall(capsules, options, slice_mm):
+    scene = capsules.Scene(name="any", **options)
+    found = capsules.measured(scene, slice_mm, clipped=True, seed=1)
+    assert found.shortfall_mm == pytest.approx(scene.truth(clipped=True).shortfall_mm, abs=0.3)
+    assert found.shortfall_doubt_mm == 0
+
+
 def test_what_is_excused_is_told():
     border = MarginResult(
         points_mm=np.zeros((3, 3)),

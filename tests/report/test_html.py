@@ -335,3 +335,14 @@ def test_unablated_tumor_is_the_same_on_the_page_and_in_the_record(result):
     assert half.residual_tumor_ml == 1.0
     assert row.value == "1.00 ml"
     assert result_record(replace(result, lesions=(half,)))["lesions"][0]["residual_tumor_ml"] == 1.0
+
+
+@pytest.mark.parametrize(("doubt_mm", "said"), [(0.46, "It may be off by 0.5 mm"), (0.0, None)])
+def test_a_shortfall_that_the_slices_leave_in_doubt_says_so(result, doubt_mm, said):
+    lesion = result.lesions[0]
+    doubted = replace(lesion, capsule=replace(lesion.capsule, shortfall_mm=1.2, shortfall_doubt_mm=doubt_mm))
+    (row,) = [row for rows in lesion_numbers(doubted).values() for row in rows if row.name == "Shortfall"]
+    assert row.value == "1.2 mm"
+    assert ("may be off" in row.meaning) == (said is not None)
+    assert (said or "as much as possible.") in row.meaning
+    assert row.meaning == row.meaning.strip()

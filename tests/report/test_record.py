@@ -58,7 +58,7 @@ LESION_FIELDS = [
     "verdicts_by_threshold",
     "completion",
 ]
-ADDED_FIELDS = ["deficit"]
+ADDED_FIELDS = ["deficit", "shortfall_doubt_mm"]
 """Later than the first release of the layout: files without them stay valid."""
 SERIES_FIELDS = ["series_uid", "modality", "slices", "spacing_mm", "slice_thickness_mm", "phase", "acquired", "sha256"]
 REGISTRATION_FIELDS = [
@@ -105,6 +105,16 @@ def test_record_tells_what_was_measured(record, result):
     assert lesion["mam_lower_mm"] < lesion["mam_mm"] < lesion["mam_upper_mm"]
     assert record["verdict"] == "inadequate"
     assert record["required_margin_mm"] == 10.0
+
+
+def test_record_tells_the_doubt_about_the_shortfall_and_files_without_it_stay_valid(result):
+    lesion = result.lesions[0]
+    doubted = replace(lesion, capsule=replace(lesion.capsule, shortfall_doubt_mm=0.4567))
+    record = result_record(replace(result, lesions=(doubted, *result.lesions[1:])))
+    assert record["lesions"][0]["shortfall_doubt_mm"] == 0.457
+    validate(record)
+    del record["lesions"][0]["shortfall_doubt_mm"]
+    validate(record)
 
 
 def test_record_is_plain_json_without_nan(record):
