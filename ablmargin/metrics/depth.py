@@ -114,6 +114,8 @@ class LiverDepth:
 
     def slack_at(self, points_mm: FloatArray) -> FloatArray:
         """How far two masks of the capsule may disagree: half a voxel, ``MIN_SLACK_MM`` at least; shape (n,)."""
+        if max(self.voxel_mm) / 2 <= MIN_SLACK_MM:
+            return np.full(len(points_mm), MIN_SLACK_MM)
         return np.maximum(self.sampling_at(points_mm), MIN_SLACK_MM)
 
     def _difference(self, index: FloatArray, axis: int) -> FloatArray:
