@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ablmargin.errors import UsageError
 from ablmargin.imagefile import save_mask, save_vector_field
+from ablmargin.registration.itk_transform import save_itk_transform
 from ablmargin.registration.transform import displacement_on
 from ablmargin.report.html import report_html
 from ablmargin.report.meshes import save_surface
@@ -175,7 +176,7 @@ def _named_livers(result: CaseResult) -> list[tuple[str, LabelMask | None]]:
 
 
 def _write_registration(result: CaseResult, folder: Path) -> None:
-    """Write the displacement of the grid around the liver before ablation: post point = pre point + vector."""
+    """Write the map as an ITK transform, and as the displacement of the grid around the liver before ablation."""
     if result.case is None or result.alignment is None or result.case.pre.liver is None:
         return
     liver = result.case.pre.liver
@@ -184,6 +185,7 @@ def _write_registration(result: CaseResult, folder: Path) -> None:
     vectors_mm = displacement_on(result.alignment.post_from_pre, geometry)
     _round_in_place(vectors_mm)
     save_vector_field(vectors_mm, geometry, folder / "registration" / "pre_to_post_displacement.nrrd")
+    save_itk_transform(result.alignment.post_from_pre, folder / "registration" / "pre_to_post.tfm")
 
 
 def _round_in_place(vectors_mm: NDArray[np.float32]) -> None:

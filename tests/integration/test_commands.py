@@ -60,6 +60,7 @@ def test_the_case_folder_holds_what_the_readme_promises(analyzed):
         "lesion-1.vtp",
         "lesion-2.vtp",
         "provenance.json",
+        "registration/pre_to_post.tfm",
         "registration/pre_to_post_displacement.nrrd",
         "masks/liver-pre.nii.gz",
         "masks/liver-post.nii.gz",

@@ -10,6 +10,7 @@ from phantoms import Pair, liver_points_pre, make_pair, post_from_pre, tumor_poi
 
 from ablmargin.errors import EmptyMaskError, GeometryMismatchError, RegistrationError
 from ablmargin.progress import Progress, silent
+from ablmargin.registration.itk_transform import itk_transform_of
 from ablmargin.registration.register import Alignment, RegistrationSettings, register
 from ablmargin.registration.transform import inverse_points, jacobian_determinants
 from ablmargin.volume import LabelMask
@@ -80,6 +81,13 @@ def test_the_result_lies_halfway_between_the_two_directions(aligned):
     apart = np.linalg.norm(there - back, axis=1).mean()
     assert apart > 0.03
     assert np.linalg.norm(found - (there + back) / 2, axis=1).mean() < 0.3 * apart
+
+
+def test_the_itk_transform_holds_for_the_whole_liver(aligned):
+    points = liver_points_pre()
+    transform = itk_transform_of(aligned.post_from_pre)
+    mapped = np.array([transform.TransformPoint(point) for point in points.tolist()])
+    np.testing.assert_allclose(mapped, aligned.post_from_pre.map_points(points), atol=1e-3)
 
 
 def test_a_good_alignment_is_called_good(aligned):

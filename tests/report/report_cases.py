@@ -14,6 +14,7 @@ from ablmargin.measurement import Rule, Target, measure_lesion
 from ablmargin.metrics.surface import surface_of
 from ablmargin.registration.local_error import LocalError
 from ablmargin.registration.quality import RegistrationQuality
+from ablmargin.registration.transform import RigidTransform, SplineTransform
 from ablmargin.result import CaseResult, MaskRecord, Outlines, Provenance
 from ablmargin.volume import LabelMask, Structure, Volume
 
@@ -39,6 +40,18 @@ class Bend:
         bend = np.zeros_like(points_mm)
         bend[..., 0] = 5.0 * np.sin((points_mm[..., 2] - 75.0) / 30.0)
         return bend
+
+
+def spline_of(bend: Bend) -> SplineTransform:
+    """The same map as alignments have it, to 0.01 mm around the liver."""
+    knot_mm, counts = 12.0, (18, 18, 18)
+    origin_mm = (-90.0, -90.0, -15.0)
+    z_mm = origin_mm[2] + knot_mm * (np.arange(counts[2]) - 1.0)
+    smoothing = 1.0 + knot_mm**2 / (6.0 * 30.0**2)  # a spline with these coefficients is flatter than the sine by that
+    coefficients = np.zeros((*counts, 3))
+    coefficients[..., 0] = smoothing * 5.0 * np.sin((z_mm - 75.0) / 30.0)
+    still = RigidTransform(rotation=np.eye(3), translation_mm=tuple(bend.shift_mm.tolist()))
+    return SplineTransform(rigid=still, origin_mm=origin_mm, knot_mm=knot_mm, coefficients_mm=coefficients)
 
 
 class Shift:
@@ -133,7 +146,7 @@ def measured_case(
         ),
         zone=target.zone,
         case=case,
-        alignment=SimpleNamespace(post_from_pre=bend, rigid_post_from_pre=Shift()),
+        alignment=SimpleNamespace(post_from_pre=spline_of(bend), rigid_post_from_pre=Shift()),
         quality=quality or good_quality(),
         cautions=(Caution(code="PHASE_UNKNOWN", message="The contrast phase of the CT after ablation isn’t known."),),
         timings_s={"register": 21.0, "measure": 3.5},

@@ -58,6 +58,7 @@ def test_folder_holds_what_is_promised(folder):
         "masks/tumor-seg-7.nii.gz",
         "masks/ablation-1.nii.gz",
         "masks/ablation-2.nii.gz",
+        "registration/pre_to_post.tfm",
         "registration/pre_to_post_displacement.nrrd",
         "provenance.json",
     }
@@ -103,6 +104,13 @@ def test_displacement_leads_from_before_to_after(folder, two_tumors):
         arrived = point + np.array(field.GetPixel(index))
         expected = two_tumors.alignment.post_from_pre.map_points(point[None])[0]
         assert arrived == pytest.approx(expected, abs=6e-4)  # stored to 1/1024 mm
+
+
+def test_the_transform_file_leads_where_the_displacement_does(folder, two_tumors):
+    transform = sitk.ReadTransform(str(folder / "registration" / "pre_to_post.tfm"))
+    for vertex in two_tumors.lesions[0].tumor_pre.vertices_mm[::200]:
+        expected = two_tumors.alignment.post_from_pre.map_points(vertex[None])[0]
+        assert transform.TransformPoint(vertex.tolist()) == pytest.approx(expected, abs=1e-6)
 
 
 def test_displacement_holds_no_digits_that_mean_nothing(folder):
