@@ -22,8 +22,8 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """The tests that take minutes."""
-    session.install("-e", ".[test]")
+    """The tests that take minutes, those of the second engine among them."""
+    session.install("-e", ".[test,elastix]")
     session.run("pytest", "-m", "slow", *session.posargs)
 
 

@@ -15,6 +15,8 @@ from ablmargin.metrics.livers import liver_across_gaps, liver_seen_in_either
 from ablmargin.metrics.surface import surface_of
 from ablmargin.preconditions import livers_around_targets, require_together
 from ablmargin.progress import Progress, Stopwatch, silent
+from ablmargin.registration.enginename import EngineName
+from ablmargin.registration.engines import engine_named
 from ablmargin.registration.local_error import LocalError
 from ablmargin.registration.quality import RegistrationQuality, worst_of
 from ablmargin.registration.register import Alignment, RegistrationSettings, register
@@ -60,9 +62,16 @@ class Settings:
     seed: int = 0
 
     @classmethod
-    def of(cls, *, seed: int, threads: int, registration_sd_mm: float | None = None) -> Settings:
+    def of(
+        cls,
+        *,
+        seed: int,
+        threads: int,
+        registration_sd_mm: float | None = None,
+        engine: EngineName = EngineName.GAUSS_NEWTON,
+    ) -> Settings:
         """Settings with one seed and thread count for all steps."""
-        registration = RegistrationSettings(seed=seed, threads=threads)
+        registration = RegistrationSettings(seed=seed, threads=threads, engine=engine)
         return cls(registration=registration, registration_sd_mm=registration_sd_mm, seed=seed)
 
 
@@ -229,7 +238,7 @@ def provenance(settings: Settings, started: str) -> Provenance:
     """Parameters, versions and times of a run that ends now."""
     return Provenance(
         settings=asdict(settings),
-        software=software_versions(),
+        software=software_versions(*engine_named(settings.registration.engine).packages),
         started=started,
         finished=now(),
     )

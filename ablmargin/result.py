@@ -151,9 +151,9 @@ PACKAGES = ("ablmargin", "numpy", "scipy", "scikit-image", "SimpleITK", "pydicom
 """Whose versions can change a number."""
 
 
-def software_versions() -> dict[str, str]:
-    """Versions of everything that can change a number, Python and the operating system among them."""
-    versions = {package: version(package) for package in PACKAGES}
+def software_versions(*more: str) -> dict[str, str]:
+    """Versions of everything that can change a number, ``more`` packages, Python and the operating system among them."""
+    versions = {package: version(package) for package in (*PACKAGES, *more)}
     return versions | {"python": platform.python_version(), "platform": platform.platform()}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ablmargin.case import RasMutation
 from ablmargin.errors import UsageError
+from ablmargin.registration.enginename import EngineName
 from ablmargin.report import UNNAMED_CASE
 
 from . import options
@@ -23,6 +24,7 @@ def analyze(
     post_series: options.PostSeries = None,
     landmarks: options.Landmarks = None,
     case_id: options.CaseId = UNNAMED_CASE,
+    engine: options.Engine = EngineName.GAUSS_NEWTON,
     threads: options.Threads = 2,
     seed: options.Seed = 0,
     overwrite: options.Overwrite = False,
@@ -53,5 +55,5 @@ def analyze(
         landmarks=landmarks,
     )
     output = Output(folder=out, overwrite=overwrite, as_json=as_json, gate=gate)
-    _, code = run_case(request, analyze_case, Settings.of(seed=seed, threads=threads), output)
+    _, code = run_case(request, analyze_case, Settings.of(seed=seed, threads=threads, engine=engine), output)
     return code

@@ -13,6 +13,7 @@ from ablmargin.errors import UsageError
 from ablmargin.intake import CaseRequest, mask_path, open_case
 from ablmargin.pipeline import Settings
 from ablmargin.progress import Progress, Stopwatch
+from ablmargin.registration.engines import engine_named
 from ablmargin.report.casefolder import write_case_folder
 from ablmargin.report.record import result_record
 from ablmargin.result import CaseResult
@@ -71,6 +72,7 @@ class Output:
 def run_case(request: CaseRequest, step: Step, settings: Settings, output: Output) -> tuple[CaseResult, int]:
     """Open a case, run one step of the pipeline on it and hand the result out."""
     output.require_writable([request.pre, request.post, *(mask_path(text) for text in request.masks)])
+    engine_named(settings.registration.engine).require_installed()
     watch = Stopwatch()
     with progress_bars() as progress:
         progress("loading", 0.0)

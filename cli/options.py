@@ -10,6 +10,7 @@ import typer
 
 from ablmargin.case import RasMutation, require_plain_name
 from ablmargin.errors import UsageError
+from ablmargin.registration.enginename import EngineName
 
 _MASK = "NIfTI, NRRD or MetaImage; one of several labels is named after a hash: labels.nii.gz#3."
 
@@ -64,6 +65,13 @@ Landmarks = Annotated[
         help="The same places in both exams, to measure the registration by: CSV with pre_x, pre_y, pre_z, post_x, post_y, "
         "post_z, LPS mm.",
         metavar="FILE",
+    ),
+]
+Engine = Annotated[
+    EngineName,
+    typer.Option(
+        "--engine",
+        help='What deforms. elastix is an extra: pip install "ablmargin\\[elastix]"; it tells how far the two are apart.',
     ),
 ]
 CaseId = Annotated[

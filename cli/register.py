@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ablmargin.registration.enginename import EngineName
 from ablmargin.report import UNNAMED_CASE
 
 from . import options
@@ -20,6 +21,7 @@ def register(
     post_series: options.PostSeries = None,
     landmarks: options.Landmarks = None,
     case_id: options.CaseId = UNNAMED_CASE,
+    engine: options.Engine = EngineName.GAUSS_NEWTON,
     threads: options.Threads = 2,
     seed: options.Seed = 0,
     overwrite: options.Overwrite = False,
@@ -45,5 +47,5 @@ def register(
         landmarks=landmarks,
     )
     output = Output(folder=out, overwrite=overwrite, as_json=as_json)
-    _, code = run_case(request, align, Settings.of(seed=seed, threads=threads), output)
+    _, code = run_case(request, align, Settings.of(seed=seed, threads=threads, engine=engine), output)
     return code

@@ -115,6 +115,16 @@ def run_ensemble(pair: PyramidPair, both: TwoWay, *, seed: int, threads: int) ->
     )
 
 
+def two_engines(first: TwoWay, second: TwoWay) -> tuple[PointTransform, ...]:
+    """All runs of two engines in either direction, each a map post_from_pre, for the error of the first one's mean."""
+    return (
+        *((first.forward,) if first.invertible else ()),
+        second.forward,
+        InverseTransform(forward=first.backward),
+        InverseTransform(forward=second.backward),
+    )
+
+
 def block_weights(seed: int, member: int) -> PointWeights:
     """Exponential weights with mean 1 by blocks of 20 mm, the same at every run for a seed and member number."""
     random = np.random.default_rng([seed, member])

@@ -32,7 +32,8 @@ class RegistrationQuality:
     """How good an alignment is, measured, and the judgment that follows; lengths in mm, shares 0..1.
 
     ``inverse_consistency_mm`` is how far the points come back from themselves after a run in either direction;
-    ``sd_mm`` the estimated error by component there. None where it wasn't or couldn't be computed. ``unquantified`` are
+    ``sd_mm`` the estimated error by component there; ``engine_distance_mm`` how far, on average, a second engine brings
+    them from where the first does. None where it wasn't or couldn't be computed. ``unquantified`` are
     those of the ``reasons`` that ``sd_mm`` doesn't speak for: bounds made from it don't cover them.
     """
 
@@ -47,6 +48,7 @@ class RegistrationQuality:
     quality: Grade
     reasons: tuple[str, ...]
     unquantified: tuple[str, ...] = ()
+    engine_distance_mm: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ablmargin.errors import RegistrationError
 from ablmargin.geometry import FloatArray, PointTransform
 from ablmargin.progress import Progress, silent
 from ablmargin.registration.agreement import (
@@ -17,11 +18,13 @@ from ablmargin.registration.agreement import (
     phases_match,
 )
 from ablmargin.registration.deformable import SIGN_FREE, SIGNED
+from ablmargin.registration.enginename import EngineName
+from ablmargin.registration.engines import Engine, engine_named
 from ablmargin.registration.images import PreparedExam, prepare_exam
-from ablmargin.registration.local_error import LocalError, estimate_local_error, run_ensemble
+from ablmargin.registration.local_error import LocalError, estimate_local_error, run_ensemble, two_engines
 from ablmargin.registration.pyramid import Pyramids
 from ablmargin.registration.quality import RegistrationQuality, grade
-from ablmargin.registration.symmetric import PyramidPair, align_both_ways
+from ablmargin.registration.symmetric import PyramidPair, TwoWay, meet_halfway
 from ablmargin.registration.threads import limited_threads
 from ablmargin.registration.transform import RigidTransform, SplineTransform, jacobian_determinants
 from ablmargin.volume import LabelMask, Volume
@@ -44,13 +47,17 @@ class RegistrationSettings:
         At most so many at a time; the numbers don't depend on it.
     ensemble : bool
         Whether to estimate the local error, at about the alignment's own cost once more.
+    engine : EngineName or str
+        What deforms. With another one than our own, the local error comes from both.
     """
 
     seed: int = 0
     threads: int = 2
     ensemble: bool = True
+    engine: EngineName = EngineName.GAUSS_NEWTON
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "engine", EngineName(self.engine))
         if self.threads < 1 or self.seed < 0:
             raise ValueError(f"threads must be at least 1 and the seed at least 0, not {self.threads} and {self.seed}")
 
@@ -69,6 +76,8 @@ class Alignment:
         The runs in either direction, of which ``post_from_pre`` is the mean; not exactly each other's inverse.
     members : tuple of PointTransform
         The same alignment under other choices, for its error; empty if none was asked for.
+    second : SplineTransform, optional
+        What our own engine makes of it, if ``post_from_pre`` comes from another one and members were asked for.
     method : str
     phases_match : bool
         Whether both CTs show vessels alike. If not, brightness was compared regardless of its sign.
@@ -88,6 +97,7 @@ class Alignment:
     both_ways: bool
     textures: TextureAgreement
     livers: LiverAgreement
+    second: SplineTransform | None = None
 
     def local_error(self, points_mm: FloatArray) -> LocalError | None:
         """The error to expect at points (n, 3) of the pre frame; None without members."""
@@ -116,6 +126,7 @@ class Alignment:
             jacobian_min=self.livers.jacobian_min,
             folded_share=self.livers.folded_share,
             inverse_consistency_mm=self._inverse_consistency_mm(points_mm),
+            engine_distance_mm=self._engine_distance_mm(points_mm),
             sd_mm=sd_mm,
             quality=grading.quality,
             reasons=grading.reasons,
@@ -125,6 +136,12 @@ class Alignment:
     def _inverse_consistency_mm(self, points_mm: FloatArray) -> float:
         back = self.pre_from_post.map_points(self.forward.map_points(points_mm))
         return float(np.linalg.norm(back - points_mm, axis=1).mean())
+
+    def _engine_distance_mm(self, points_mm: FloatArray) -> float | None:
+        if self.second is None:
+            return None
+        apart = self.second.map_points(points_mm) - self.post_from_pre.map_points(points_mm)
+        return float(np.linalg.norm(apart, axis=1).mean())
 
 
 def register(
@@ -153,16 +170,19 @@ def register(
 
     Raises
     ------
+    UsageError
+        If the engine isn't installed.
     EmptyMaskError, GeometryMismatchError
         If a liver's mask is empty or lies outside of its CT.
     RegistrationError
-        If too little untreated liver is left to compare.
+        If too little untreated liver is left to compare, or the engine needs one contrast phase and there are two.
 
     Notes
     -----
     An alignment that went wrong is no error: :meth:`Alignment.assess` says so.
     """
     settings = settings or RegistrationSettings()
+    engine_named(settings.engine).require_installed()
     with limited_threads(settings.threads):
         progress("registration: preparing", 0.0)
         before = prepare_exam(pre, liver_pre, ignore_pre, rim_mm=TUMOR_RIM_MM)
@@ -176,14 +196,15 @@ def _align(pre: PreparedExam, post: PreparedExam, settings: RegistrationSettings
     pair = PyramidPair.started(before.signed(), after.signed(), SIGNED)
     rough = pair.levels(slice(PHASE_LEVELS)).forward()
     same_phase = phases_match(pre, post, rough)
+    engine = _engine_for(settings.engine, phases_match=same_phase)
     progress("registration: deforming", 0.3)
     if same_phase:
-        both = align_both_ways(pair, threads=settings.threads, begun=rough, levels_done=PHASE_LEVELS)
+        pair = replace(pair, begun=rough, levels_done=PHASE_LEVELS)
     else:
         pair = PyramidPair.started(before.sign_free(), after.sign_free(), SIGN_FREE)
-        both = align_both_ways(pair, threads=settings.threads)
+    both = meet_halfway(pair, *engine.deform_both_ways(pair, threads=settings.threads))
     progress("registration: local error", 0.6)
-    members = run_ensemble(pair, both, seed=settings.seed, threads=settings.threads) if settings.ensemble else ()
+    members, second = _doubts(pair, both, settings) if settings.ensemble else ((), None)
     progress("registration: quality", 0.95)
     return Alignment(
         post_from_pre=both.post_from_pre,
@@ -191,7 +212,8 @@ def _align(pre: PreparedExam, post: PreparedExam, settings: RegistrationSettings
         forward=both.forward,
         pre_from_post=both.backward,
         members=members,
-        method=_method(phases_match=same_phase, both_ways=both.invertible),
+        second=second,
+        method=_method(engine, phases_match=same_phase, both_ways=both.invertible),
         both_ways=both.invertible,
         phases_match=same_phase,
         textures=compare_textures(pre, post, both.post_from_pre),
@@ -199,7 +221,28 @@ def _align(pre: PreparedExam, post: PreparedExam, settings: RegistrationSettings
     )
 
 
-def _method(*, phases_match: bool, both_ways: bool) -> str:
+def _engine_for(name: EngineName, *, phases_match: bool) -> Engine:
+    engine = engine_named(name)
+    if engine.needs_one_phase and not phases_match:
+        raise RegistrationError(
+            "the two CTs seem to be in different contrast phases, or they show little in common;"
+            f" {name} can't align those: use the engine {EngineName.GAUSS_NEWTON}"
+        )
+    return engine
+
+
+def _doubts(
+    pair: PyramidPair, both: TwoWay, settings: RegistrationSettings
+) -> tuple[tuple[PointTransform, ...], SplineTransform | None]:
+    """What the alignment's error is told by, and our own engine's alignment if another one is used."""
+    if settings.engine is EngineName.GAUSS_NEWTON:
+        return run_ensemble(pair, both, seed=settings.seed, threads=settings.threads), None
+    own = engine_named(EngineName.GAUSS_NEWTON)
+    second = meet_halfway(pair, *own.deform_both_ways(pair, threads=settings.threads))
+    return two_engines(both, second), second.post_from_pre
+
+
+def _method(engine: Engine, *, phases_match: bool, both_ways: bool) -> str:
     texture = "signed" if phases_match else "sign-free"
     runs = "mean of both directions" if both_ways else "pre to post only"
-    return f"free-form deformation on liver surface and {texture} texture, Gauss-Newton, {runs}"
+    return f"{engine.method(texture)}, {runs}"

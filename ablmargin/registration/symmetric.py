@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ablmargin.errors import RegistrationError
-from ablmargin.registration.bspline import Bending, fit_on_lattice
+from ablmargin.registration.bspline import basis, fit_on_lattice
 from ablmargin.registration.deformable import PointWeights, Recipe, deform
 from ablmargin.registration.images import coarser
-from ablmargin.registration.lattice import Lattice
 from ablmargin.registration.pyramid import Pyramid
 from ablmargin.registration.rigid import align_rigidly
 from ablmargin.registration.transform import RigidTransform, SplineTransform, inverse_points
@@ -29,6 +27,9 @@ class PyramidPair:
     recipe: Recipe
     rigid: RigidTransform
     """post_from_pre"""
+    begun: SplineTransform | None = None
+    """What a run forward has found at the first ``levels_done`` levels, if they are done already."""
+    levels_done: int = 0
 
     def levels(self, part: slice) -> PyramidPair:
         """The same with some of the levels, coarsest first."""
@@ -64,20 +65,8 @@ class TwoWay:
     invertible: bool
 
 
-def align_both_ways(
-    pair: PyramidPair, *, threads: int, begun: SplineTransform | None = None, levels_done: int = 0
-) -> TwoWay:
-    """Run forward and backward, and halve the difference.
-
-    Parameters
-    ----------
-    begun : SplineTransform, optional
-        What the forward run found at its first ``levels_done`` levels, if they are done already.
-    """
-    rest = pair.levels(slice(levels_done, None))
-    with ThreadPoolExecutor(max_workers=min(threads, 2)) as pool:
-        runs = [pool.submit(rest.forward, begun=begun), pool.submit(pair.backward)]
-        forward, backward = (run.result() for run in runs)
+def meet_halfway(pair: PyramidPair, forward: SplineTransform, backward: SplineTransform) -> TwoWay:
+    """Halve the difference of a run forward and a run backward."""
     try:
         mean = _mean(pair, forward, backward)
     except RegistrationError:
@@ -92,10 +81,14 @@ def _mean(pair: PyramidPair, forward: SplineTransform, backward: SplineTransform
     there = forward.map_points(points)
     back = inverse_points(backward, points, _MEAN_TOLERANCE_MM)
     shift = (there + back) / 2.0 - pair.rigid.map_points(points)
-    lattice = Lattice(grid, Bending(counts=forward.counts, knot_mm=forward.knot_mm))
+    first_mm = np.subtract(grid.origin_mm, forward.origin_mm)
+    matrices = [
+        basis((first + grid.spacing_mm[0] * np.arange(size)) / forward.knot_mm, count)
+        for first, size, count in zip(first_mm, grid.shape, forward.counts, strict=True)
+    ]
     return SplineTransform(
         rigid=forward.rigid,
         origin_mm=forward.origin_mm,
         knot_mm=forward.knot_mm,
-        coefficients_mm=fit_on_lattice(shift.reshape(*grid.shape, 3), lattice.matrices),
+        coefficients_mm=fit_on_lattice(shift.reshape(*grid.shape, 3), matrices),
     )

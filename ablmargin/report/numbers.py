@@ -102,7 +102,17 @@ def registration_numbers(quality: RegistrationQuality, landmark_errors_mm: Float
         ),
     )
     numbers = [Number(name=name, value=value, meaning=meaning) for name, value, meaning in rows]
+    if quality.engine_distance_mm is not None:
+        numbers.append(_engines(quality.engine_distance_mm))
     return numbers if landmark_errors_mm is None else [_landmarks(landmark_errors_mm), *numbers]
+
+
+def _engines(distance_mm: float) -> Number:
+    return Number(
+        name="Two engines apart, mean",
+        value=signed_mm(distance_mm),
+        meaning="Distance between where each of two registration programs brings the tumor’s surface.",
+    )
 
 
 def _landmarks(errors_mm: FloatArray) -> Number:

@@ -135,6 +135,7 @@ def _registration_record(quality: RegistrationQuality) -> dict[str, Any]:
         "sd_mm": rounded(quality.sd_mm, 3),
         "quality": quality.quality,
         "reasons": list(quality.reasons),
+        "engine_distance_mm": rounded(quality.engine_distance_mm, 3),
     }
 
 

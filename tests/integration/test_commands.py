@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,7 +16,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from ablmargin import result
 from ablmargin.pairs import PairFolder, write_pair
+from ablmargin.pipeline import Settings, provenance
+from ablmargin.registration import elastix
+from ablmargin.registration.enginename import EngineName
 from ablmargin.simulation.phantom import simulate_phantom
 from ablmargin_cli.main import main
 
@@ -241,6 +246,46 @@ def test_two_series_in_one_folder_need_a_choice(pair, tmp_path, capsys):
     shutil.copytree(pair.post, both / "b")
     assert main(["analyze", *options(pair, **{"--pre": str(both)}), "--out", str(tmp_path / "out")]) == 3
     assert "SERIES_AMBIGUOUS" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["analyze", "register"])
+def test_an_engine_that_is_not_installed_is_told_before_an_image_is_opened(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(elastix, "version", _no_package)
+    config, out = tmp_path / "options.toml", tmp_path / "out"
+    config.write_text('engine = "elastix"\n')
+    masks = ["--tumor", "t.nii.gz", "--ablation", "z.nii.gz"] if command == "analyze" else []
+    words = [command, "--pre", "absent", "--post", "absent", "--out", str(out), *masks]
+    for choice in (["--engine", "elastix"], ["--config", str(config)]):
+        assert main([*words, *choice]) == 2
+        assert 'pip install "ablmargin[elastix]"' in capsys.readouterr().err
+    assert not out.exists()
+
+
+def _no_package(name: str) -> str:
+    raise PackageNotFoundError(name)
+
+
+def test_an_unknown_engine_is_refused_with_the_list(tmp_path, capsys):
+    config = tmp_path / "options.toml"
+    config.write_text('engine = "demons"\n')
+    for choice in (["--engine", "demons"], ["--config", str(config)]):
+        assert main(["register", "--pre", "a", "--post", "b", "--out", str(tmp_path / "out"), *choice]) == 2
+        told = capsys.readouterr().err
+        assert "demons" in told
+        assert "'gauss-newton', 'elastix'" in told
+
+
+def test_the_engine_stands_in_the_provenance(analyzed):
+    record = json.loads((analyzed / "provenance.json").read_text(encoding="utf-8"))
+    assert record["settings"]["registration"]["engine"] == "gauss-newton"
+    assert "itk-elastix" not in record["software"]
+
+
+def test_the_version_of_an_engine_that_is_an_extra_stands_in_the_provenance(monkeypatch):
+    monkeypatch.setattr(result, "version", lambda package: f"version of {package}")
+    kept = provenance(Settings.of(seed=0, threads=1, engine=EngineName.ELASTIX), started="")
+    assert kept.software["itk-elastix"] == "version of itk-elastix"
+    assert json.loads(json.dumps(kept.settings))["registration"]["engine"] == "elastix"
 
 
 def test_config_gives_defaults_and_refuses_unknown_options(pair, tmp_path, capsys):

@@ -72,6 +72,7 @@ REGISTRATION_FIELDS = [
     "sd_mm",
     "quality",
     "reasons",
+    "engine_distance_mm",
     "landmarks",
 ]
 
@@ -79,6 +80,13 @@ REGISTRATION_FIELDS = [
 @pytest.fixture(scope="module")
 def record(result):
     return result_record(result)
+
+
+def test_a_second_engine_is_told_of_only_where_it_ran(record, result):
+    assert record["registration"]["engine_distance_mm"] is None
+    both = result_record(replace(result, quality=replace(result.quality, engine_distance_mm=0.61234)))
+    assert both["registration"]["engine_distance_mm"] == 0.612
+    validate(both)
 
 
 def test_record_has_the_promised_layout(record):
