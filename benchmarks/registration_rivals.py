@@ -3,7 +3,7 @@
 Each gets the texture on the 2 mm working grid, carried on beyond where it counts, and the rigid start, which is written into
 the moving picture's axes, so that nothing is resampled. Two masks tell where texture counts; the fixed one leaves out what
 doesn't count in either exam at the start. A program runs in a process of its own, so that its crash is a row. Their settings
-are fixed, and none was tuned on these pairs.
+are fixed, and none was tuned on these pairs; those of elastix are the product's, which has it as its second engine.
 
 The command line, ``python benchmarks/registration_rivals.py PROGRAM FOLDER``, is that process.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -25,41 +26,17 @@ import numpy as np
 import SimpleITK as sitk
 from registration_pairs import align, prepared
 
-from ablmargin.geometry import Array, BoolArray, FloatArray
-from ablmargin.registration.images import PreparedExam, counted_around, extend
+from ablmargin.geometry import Array, FloatArray
+from ablmargin.registration.elastix import deform, shared_mask
+from ablmargin.registration.images import PreparedExam
+from ablmargin.registration.pyramid import Level, Pyramids
 from ablmargin.registration.register import RegistrationSettings
-from ablmargin.registration.sampling import Table
 from ablmargin.registration.transform import RigidTransform
 from ablmargin.simulation.pair import SimulatedPair, Truth
 
 MODULES = {"elastix": "itk", "greedy": "picsl_greedy", "ants": "ants"}
 LIMIT_S = 900.0
-_FILL_MM = 3.0
 _PARTS = ("fixed", "moving", "fixed_mask", "moving_mask")
-_ELASTIX: dict[str, Any] = {
-    "Registration": "MultiMetricMultiResolutionRegistration",
-    "Metric": ("AdvancedNormalizedCorrelation", "TransformBendingEnergyPenalty"),
-    "Metric0Weight": 1,
-    "Metric1Weight": 10,
-    "Optimizer": "AdaptiveStochasticGradientDescent",
-    "Transform": "BSplineTransform",
-    "FinalGridSpacingInPhysicalUnits": 18,
-    "NumberOfResolutions": 3,
-    "MaximumNumberOfIterations": 300,
-    "ImageSampler": "RandomSparseMask",
-    "ErodeFixedMask": "false",
-    "ErodeMovingMask": "false",
-    "NewSamplesEveryIteration": "true",
-    "NumberOfSpatialSamples": 4000,
-    "Interpolator": "LinearInterpolator",
-    "ResampleInterpolator": "FinalLinearInterpolator",
-    "Resampler": "DefaultResampler",
-    "FixedImagePyramid": "FixedSmoothingImagePyramid",
-    "MovingImagePyramid": "MovingSmoothingImagePyramid",
-    "AutomaticTransformInitialization": "false",
-    "RandomSeed": 1,
-    "WriteResultImage": "false",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -147,30 +124,20 @@ def write_inputs(
     folder: Path, pre: PreparedExam, post: PreparedExam, rigid: RigidTransform, points_mm: FloatArray
 ) -> None:
     """Pictures, masks and points as files: the fixed frame is the pre exam's, the moving one is ``rigid`` away from post."""
-    for name, exam, start in (("fixed", pre, None), ("moving", post, rigid.inverse())):
-        picture = extend(
-            exam.texture, exam.counts, _FILL_MM, exam.grid, counted=counted_around(exam.counts, _FILL_MM, exam.grid)
-        )
-        sitk.WriteImage(placed_image(picture, exam, start), str(folder / f"{name}.mha"))
-        mask = shared_mask(pre, post, rigid) if exam is pre else exam.counts > 0
-        sitk.WriteImage(placed_image(mask.astype(np.uint8), exam, start), str(folder / f"{name}_mask.mha"))
+    fixed, moving = (Pyramids(exam).signed()[-1] for exam in (pre, post))
+    for name, level, start in (("fixed", fixed, None), ("moving", moving, rigid.inverse())):
+        sitk.WriteImage(placed_image(level.picture, level, start), str(folder / f"{name}.mha"))
+        mask = shared_mask(fixed, moving, rigid) if level is fixed else level.counts > 0
+        sitk.WriteImage(placed_image(mask.astype(np.uint8), level, start), str(folder / f"{name}_mask.mha"))
+    (folder / "levels.pickle").write_bytes(pickle.dumps((fixed, moving, rigid)))
     np.save(folder / "points.npy", points_mm)
 
 
-def shared_mask(pre: PreparedExam, post: PreparedExam, rigid: RigidTransform) -> BoolArray:
-    """Where the pre exam's picture counts and, at the rigid start, the post exam's too: on the pre working grid."""
-    inside = np.argwhere(pre.counts > 0)
-    moved = rigid.map_points(pre.grid.points_at(inside)).astype(np.float32)
-    mask = pre.counts > 0
-    mask[tuple(inside.T)] = Table.of_columns(post.grid, post.counts).at(moved)[:, 0] > 0.5
-    return mask
-
-
-def placed_image(values: Array, exam: PreparedExam, rigid: RigidTransform | None) -> sitk.Image:
-    """An image of an array (x, y, z) on the exam's working grid, moved as a whole by a rigid map."""
+def placed_image(values: Array, level: Level, rigid: RigidTransform | None) -> sitk.Image:
+    """An image of an array (x, y, z) on the level's grid, moved as a whole by a rigid map."""
     image = sitk.GetImageFromArray(np.ascontiguousarray(values.transpose(2, 1, 0)))
-    image.SetSpacing(exam.grid.spacing_mm)
-    origin = np.array([exam.grid.origin_mm])
+    image.SetSpacing(level.grid.spacing_mm)
+    origin = np.array([level.grid.origin_mm])
     image.SetOrigin((origin if rigid is None else rigid.map_points(origin))[0].tolist())
     image.SetDirection((np.eye(3) if rigid is None else rigid.rotation).ravel().tolist())
     return image
@@ -183,27 +150,12 @@ def displaced(field: sitk.Image, points_mm: FloatArray) -> FloatArray:
 
 
 def _elastix(folder: Path, points_mm: FloatArray) -> tuple[FloatArray, float]:
-    itk: Any = importlib.import_module("itk")
-    fixed, moving, fixed_mask, moving_mask = (itk.imread(str(folder / f"{part}.mha")) for part in _PARTS)
-    parameters = itk.ParameterObject.New()
-    parameters.AddParameterMap({key: _words(value) for key, value in _ELASTIX.items()})
+    """The product's adapter, in the fixed frame as the others."""
+    pre, post, rigid = pickle.loads((folder / "levels.pickle").read_bytes())
+    importlib.import_module("itk").ElastixRegistrationMethod  # noqa: B018 - what is loaded when first asked for
     start = time.process_time()
-    _, transform = itk.elastix_registration_method(
-        fixed,
-        moving,
-        parameter_object=parameters,
-        fixed_mask=fixed_mask,
-        moving_mask=moving_mask,
-        log_to_console=False,
-    )
-    cpu_s = time.process_time() - start
-    field = itk.transformix_deformation_field(fixed, transform)
-    itk.imwrite(field, str(folder / "field.mha"))
-    return displaced(sitk.ReadImage(str(folder / "field.mha")), points_mm), cpu_s
-
-
-def _words(value: Any) -> list[str]:
-    return [str(word) for word in (value if isinstance(value, tuple) else (value,))]
+    moved = deform(pre, post, rigid).map_points(points_mm)
+    return rigid.inverse().map_points(moved), time.process_time() - start
 
 
 def _greedy(folder: Path, points_mm: FloatArray) -> tuple[FloatArray, float]:
