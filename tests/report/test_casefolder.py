@@ -337,3 +337,5 @@ def test_withheld_case_has_no_margins_on_disk(withheld, tmp_path):
     write_case_folder(withheld, tmp_path / "case", overwrite=False, command=["ablmargin"])
     names = {path.name for path in (tmp_path / "case").iterdir()}
     assert {"result.json", "report.html", "provenance.json", "masks", "registration"} == names
+    maps = {path.name for path in (tmp_path / "case" / "registration").iterdir()}
+    assert maps == {"pre_to_post.tfm", "pre_to_post_displacement.nrrd"}  # the map is shown, whatever it is worth

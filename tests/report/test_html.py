@@ -14,7 +14,7 @@ from ablmargin.metrics.completion import Completion
 from ablmargin.report import DISCLAIMER, UNNAMED_CASE, html
 from ablmargin.report.html import report_html
 from ablmargin.report.mending import mending_sentences
-from ablmargin.report.numbers import lesion_numbers, percent, signed_mm
+from ablmargin.report.numbers import lesion_numbers, percent, registration_numbers, signed_mm
 from ablmargin.report.record import result_record
 from ablmargin.result import LesionResult
 
@@ -346,3 +346,10 @@ def test_a_shortfall_that_the_slices_leave_in_doubt_says_so(result, doubt_mm, sa
     assert ("may be off" in row.meaning) == (said is not None)
     assert (said or "as much as possible.") in row.meaning
     assert row.meaning == row.meaning.strip()
+
+
+def test_two_engines_have_a_line_of_their_own_only_if_both_ran(result):
+    quality = replace(result.quality, engine_distance_mm=0.61)
+    (line,) = (number for number in registration_numbers(quality) if "engines" in number.name)
+    assert line.value == signed_mm(0.61)
+    assert not any("engines" in number.name for number in registration_numbers(result.quality))
