@@ -1,45 +1,53 @@
-"""Simulated pairs for the benchmark of the registration: right ones, deliberately wrong ones, and a large one."""
+"""Simulated pairs for the benchmark of the registration, and a large one."""
 
 from __future__ import annotations
 
 import resource
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
-from ablmargin.geometry import FloatArray, Geometry, PointTransform, triple
+from ablmargin.geometry import FloatArray, Geometry, triple
 from ablmargin.itk import resample
 from ablmargin.loading import load_image, load_mask
-from ablmargin.registration.agreement import compare_livers, compare_textures
 from ablmargin.registration.images import PreparedExam, prepare_exam
-from ablmargin.registration.quality import RegistrationQuality
 from ablmargin.registration.register import TUMOR_RIM_MM, ZONE_RIM_MM, Alignment, RegistrationSettings, register
-from ablmargin.registration.transform import InverseTransform, SplineTransform, inverse_points
 from ablmargin.simulation.pair import SimulatedPair
 from ablmargin.simulation.phantom import simulate_phantom
+from ablmargin.simulation.scenarios import SCENARIOS
 from ablmargin.simulation.semireal import simulate_from_ct
 from ablmargin.volume import LabelMask, Structure, Volume
 
-KINDS = ("phantom", "semireal", "arterial", "unenhanced")
+KINDS = ("phantom", "semireal", "arterial", "unenhanced", "hard")
 SAME_PHASE = ("phantom", "semireal")
+OTHER_PHASE = ("arterial", "unenhanced")
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 FIRST_SEED = 101
-MASK_ERROR_MM = 1.0
-MOST_OF_OTHER_PHASE = 6
-SHIFTED_LIVER_MM = 15.0
-LOCAL_SHIFT_MM = (6.0, 8.0)
-LOCAL_SHIFT_WIDTH_MM = 20.0
+MASK_ERROR_MM, HARD_MASK_ERROR_MM = 1.0, 3.0
+MOST_OF_OTHER_KINDS = 6
 
 Parts = tuple[Volume, Volume, LabelMask, LabelMask, tuple[LabelMask, ...], tuple[LabelMask, ...]]
 
 _WATCH_S = 0.01
 _SCENARIOS = ("thin-margin", "residual-tumor", "wide-margin", "shrunken-zone", "deep-breath", "subcapsular")
-_OTHER_PHASE = {"arterial": "arterial-post", "unenhanced": "no-contrast"}
+_OTHER_PHASE_SCENARIOS = dict(zip(OTHER_PHASE, ("arterial-post", "no-contrast"), strict=True))
+_HARD = {
+    name: replace(
+        SCENARIOS[name],
+        breathing_mm=26.0,
+        bending_mm=9.0,
+        contraction=0.15,
+        noise_pre_hu=40.0,
+        noise_post_hu=45.0,
+        pre_slice_mm=3.0,
+        post_slice_mm=5.0,
+    )
+    for name in ("subcapsular", "deep-breath")
+}
 _NOMINAL_MAM_MM = (-2.0, 1.0, 3.0, 5.0, 8.0)
 _SETTINGS = RegistrationSettings(threads=1)
 
@@ -59,7 +67,7 @@ class Plan:
 
 
 def plans(kinds: Sequence[str], count: int) -> list[Plan]:
-    """So many pairs of each kind; of the other phases six at most.
+    """So many pairs of each kind; of other phases and hard ones six at most.
 
     Examples
     --------
@@ -68,7 +76,7 @@ def plans(kinds: Sequence[str], count: int) -> list[Plan]:
     >>> len(plans(["arterial"], 8))
     6
     """
-    most = {kind: count if kind in SAME_PHASE else min(count, MOST_OF_OTHER_PHASE) for kind in kinds}
+    most = {kind: count if kind in SAME_PHASE else min(count, MOST_OF_OTHER_KINDS) for kind in kinds}
     return [_plan(kind, number) for kind in kinds for number in range(most[kind])]
 
 
@@ -76,11 +84,15 @@ def _plan(kind: str, number: int) -> Plan:
     seed = FIRST_SEED + number
     if kind == "semireal":
         return Plan(kind=kind, seed=seed, nominal_mam_mm=_NOMINAL_MAM_MM[number % len(_NOMINAL_MAM_MM)])
-    return Plan(kind=kind, seed=seed, scenario=_OTHER_PHASE.get(kind, _SCENARIOS[number % len(_SCENARIOS)]))
+    if kind == "hard":
+        return Plan(kind=kind, seed=seed, scenario=tuple(_HARD)[number % len(_HARD)])
+    return Plan(kind=kind, seed=seed, scenario=_OTHER_PHASE_SCENARIOS.get(kind, _SCENARIOS[number % len(_SCENARIOS)]))
 
 
 def make_pair(plan: Plan, data: Path) -> SimulatedPair:
-    """The pair of a plan, outlines with a smooth error of 1 mm sd; ``data`` holds the real CT and its liver mask."""
+    """The pair of a plan, with outlines that err smoothly by 1 mm, hard ones by 3; ``data`` holds the real CT and its mask."""
+    if plan.kind == "hard":
+        return simulate_phantom(_HARD[plan.scenario], seed=plan.seed, mask_error_mm=HARD_MASK_ERROR_MM)
     if plan.kind != "semireal":
         return simulate_phantom(plan.scenario, seed=plan.seed, mask_error_mm=MASK_ERROR_MM)
     volume = load_image(data / "hcc048_portal_venous").volume
@@ -115,122 +127,6 @@ def prepared(pair: SimulatedPair) -> tuple[PreparedExam, PreparedExam]:
 def tumor_points(pair: SimulatedPair) -> FloatArray:
     """Points (n, 3) of the first tumor's surface, pre frame, enough to judge an alignment by."""
     return pair.truth.lesions[0].tumor_surface_pre_mm[::10]
-
-
-def wrong_grades(pairs: Sequence[SimulatedPair], stranger: SimulatedPair) -> Iterator[tuple[str, RegistrationQuality]]:
-    """Four wrong alignments of each pair: another patient's post, a mirrored one, a liver mask off, a local shift.
-
-    The other patient is the next pair's, the ``stranger`` after the last.
-    """
-    for number, (pair, other) in enumerate(zip(pairs, [*pairs[1:], stranger], strict=True)):
-        points = tumor_points(pair)
-        yield "other patient", align(with_post_of(pair, other)).assess(points)
-        yield "mirrored", align(mirrored(pair)).assess(points)
-        yield "liver mask off by 15 mm", align(with_shifted_liver(pair)).assess(points)
-        yield "shifted at the tumor", tampered(align(pair), prepared(pair), local_shift(pair, number)).assess(points)
-
-
-def with_post_of(pair: SimulatedPair, other: SimulatedPair) -> SimulatedPair:
-    """A pair whose exam after ablation is another patient's."""
-    return replace(pair, post=other.post, liver_post=other.liver_post, zones=other.zones)
-
-
-def mirrored(pair: SimulatedPair) -> SimulatedPair:
-    """A pair whose exam after ablation, masks included, has left and right exchanged."""
-    return replace(
-        pair,
-        post=replace(pair.post, voxels_hu=pair.post.voxels_hu[..., ::-1]),
-        liver_post=_mirrored_mask(pair.liver_post),
-        zones=tuple(_mirrored_mask(zone) for zone in pair.zones),
-    )
-
-
-def _mirrored_mask(mask: LabelMask) -> LabelMask:
-    assert mask.fractions is None
-    return replace(mask, voxels=mask.voxels[..., ::-1])
-
-
-def with_shifted_liver(pair: SimulatedPair) -> SimulatedPair:
-    """A pair whose liver mask after ablation lies too far toward the head."""
-    x, y, z = pair.liver_post.geometry.origin_mm
-    grid = replace(pair.liver_post.geometry, origin_mm=(x, y, z + SHIFTED_LIVER_MM))
-    return replace(pair, liver_post=replace(pair.liver_post, geometry=grid))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalShift:
-    """A smooth map of the pre frame: the full shift at a center, fading as a Gaussian.
-
-    Examples
-    --------
-    >>> shift = LocalShift(center_mm=(0, 0, 0), shift_mm=(7, 0, 0), width_mm=20)
-    >>> shift.map_points(np.array([[0.0, 0, 0], [0, 200, 0]])).round(3).tolist()
-    [[7.0, 0.0, 0.0], [0.0, 200.0, 0.0]]
-    """
-
-    center_mm: tuple[float, float, float]
-    shift_mm: tuple[float, float, float]
-    width_mm: float = LOCAL_SHIFT_WIDTH_MM
-
-    def map_points(self, points_mm: FloatArray) -> FloatArray:
-        squared = ((points_mm - np.array(self.center_mm)) ** 2).sum(axis=1)
-        fading = np.exp(-squared / (2.0 * self.width_mm**2))
-        return np.asarray(points_mm + fading[:, None] * np.array(self.shift_mm))
-
-    def unmap_points(self, points_mm: FloatArray) -> FloatArray:
-        return inverse_points(self, points_mm)
-
-
-def local_shift(pair: SimulatedPair, seed: int) -> LocalShift:
-    """By 6 to 8 mm in a random direction at the first tumor."""
-    rng = np.random.default_rng([FIRST_SEED, seed])
-    direction = rng.standard_normal(3)
-    length = rng.uniform(*LOCAL_SHIFT_MM) / np.linalg.norm(direction)
-    return LocalShift(
-        center_mm=triple(pair.truth.lesions[0].tumor_surface_pre_mm.mean(axis=0)), shift_mm=triple(length * direction)
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShiftedBefore:
-    """A map post_from_pre whose points are first shifted."""
-
-    shift: LocalShift
-    inner: PointTransform
-
-    def map_points(self, points_mm: FloatArray) -> FloatArray:
-        return self.inner.map_points(self.shift.map_points(points_mm))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShiftedAfter:
-    """Its counterpart pre_from_post: the same shift undone at the end."""
-
-    shift: LocalShift
-    inner: PointTransform
-
-    def map_points(self, points_mm: FloatArray) -> FloatArray:
-        return self.shift.unmap_points(self.inner.map_points(points_mm))
-
-
-def tampered(alignment: Alignment, exams: tuple[PreparedExam, PreparedExam], shift: LocalShift) -> Alignment:
-    """The alignment with every run shifted alike, so that they agree with each other as before; compared anew."""
-
-    def moved(inner: PointTransform) -> PointTransform:
-        if isinstance(inner, InverseTransform):
-            return InverseTransform(forward=ShiftedAfter(shift=shift, inner=inner.forward))
-        return ShiftedBefore(shift=shift, inner=inner)
-
-    to_post = moved(alignment.post_from_pre)
-    return replace(
-        alignment,
-        post_from_pre=cast("SplineTransform", to_post),
-        forward=cast("SplineTransform", moved(alignment.forward)),
-        pre_from_post=cast("SplineTransform", ShiftedAfter(shift=shift, inner=alignment.pre_from_post)),
-        members=tuple(moved(member) for member in alignment.members),
-        textures=compare_textures(*exams, to_post),
-        livers=compare_livers(*exams, to_post),
-    )
 
 
 def enlarged(

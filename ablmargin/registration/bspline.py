@@ -90,6 +90,15 @@ class Bending:
         outer = (f * np.einsum("a,b,c->abc", *(np.diagonal(gram) for gram in grams)) for f, grams in self._products())
         return np.asarray(sum(outer))[..., None] / self.knot_mm
 
+    def scattered(self, random: np.random.Generator, count: int) -> FloatArray:
+        """Random arrays, shape (a, b, c, count), whose covariance is :meth:`gradient`."""
+        parts = (
+            np.sqrt(f / self.knot_mm)
+            * separable([_root(gram) for gram in grams], random.standard_normal((*self.counts, count)))
+            for f, grams in self._products()
+        )
+        return np.asarray(sum(parts))
+
     def energy(self, coefficients: FloatArray) -> float:
         return 0.5 * float((coefficients * self.gradient(coefficients)).sum())
 
@@ -111,3 +120,9 @@ def _gram(count: int, derivative: int) -> FloatArray:
     gram = values.T @ (values * np.tile(weights / 2.0, count - 3)[:, None])
     gram.setflags(write=False)
     return gram
+
+
+def _root(gram: FloatArray) -> FloatArray:
+    """A square matrix whose product with its transpose is the given one, positive but for rounding."""
+    power, axes = np.linalg.eigh(gram)
+    return np.asarray(axes * np.sqrt(np.maximum(power, 0.0)))

@@ -20,6 +20,7 @@ import numpy as np
 
 from ablmargin.geometry import Array, FloatArray
 from ablmargin.registration.bspline import Bending, fit_on_lattice
+from ablmargin.registration.curvature import PAIRS, Curvature
 from ablmargin.registration.lattice import Lattice
 from ablmargin.registration.pyramid import Level, Pyramid
 from ablmargin.registration.terms import PictureTerm, Residuals, SurfaceTerm
@@ -29,13 +30,9 @@ PointWeights = Callable[[Array], Array]
 """Weights (n,) of the picture at fixed points (n, 3)."""
 
 _CELL_MM = 6.0
-_CG_STEPS = 25
-_CG_TOLERANCE = 4e-4
 _LEAST_GAIN = 2e-4
 _SMALL_MM = 0.03
 _SHORTEST_STEP = 0.25
-_PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
-_UNPACK = [0, 1, 2, 1, 3, 4, 2, 4, 5]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +81,12 @@ def deform(
     """
     spline = begun
     for fixed_level, moving_level, stage in zip(fixed, moving, recipe, strict=True):
-        spline = _LevelProblem(fixed_level, moving_level, start, stage, weights).solve(spline)
+        spline = LevelProblem(fixed_level, moving_level, start, stage, weights).solve(spline)
     assert spline is not None
     return spline
 
 
-class _LevelProblem:
+class LevelProblem:
     """One level: the two exams' terms, the lattices they live on, and the spline sought."""
 
     def __init__(
@@ -112,7 +109,7 @@ class _LevelProblem:
 
     def solve(self, before: SplineTransform | None) -> SplineTransform:
         """Start from the coarser level's spline and take Gauss-Newton steps until they gain little."""
-        state = self._evaluate(self._initial(before))
+        state = self.state_at(self._initial(before))
         for _ in range(self.stage.steps):
             step = self._newton_step(state)
             better = self._line_search(state, step)
@@ -124,6 +121,11 @@ class _LevelProblem:
             if gained < _LEAST_GAIN * state.energy or moved < _SMALL_MM:
                 break
         return self._transform(state.coefficients)
+
+    def misfit(self, state: LevelState) -> float:
+        """Mean square of the pictures' difference, where both count."""
+        weight = self.picture.weights * state.samples[:, 4]
+        return float((weight * state.picture.residual**2).sum(dtype=float) / weight.sum(dtype=float))
 
     def _initial(self, before: SplineTransform | None) -> FloatArray:
         if before is None:
@@ -139,20 +141,21 @@ class _LevelProblem:
             coefficients_mm=coefficients,
         )
 
-    def _evaluate(self, coefficients: FloatArray, gain: float | None = None) -> _State:
+    def state_at(self, coefficients: FloatArray, gain: float | None = None) -> LevelState:
+        """What a spline costs; with the best gain if none is given."""
         shift = self.voxels.spread(coefficients).reshape(-1, 3)
         surface = self.surface.residuals(self.rigid_surface + shift[self.surface.voxels], self.stage.surface_weight)
         samples = self.picture.table.at(self.rigid_picture + shift[self.picture.voxels])
         gain = self.picture.best_gain(samples) if gain is None else gain
         return self._state(coefficients, surface, samples, gain)
 
-    def _with_best_gain(self, state: _State) -> _State:
+    def _with_best_gain(self, state: LevelState) -> LevelState:
         return self._state(state.coefficients, state.surface, state.samples, self.picture.best_gain(state.samples))
 
-    def _state(self, coefficients: FloatArray, surface: Residuals, samples: Array, gain: float) -> _State:
+    def _state(self, coefficients: FloatArray, surface: Residuals, samples: Array, gain: float) -> LevelState:
         picture = self.picture.residuals(samples, gain)
         bending = self.stage.stiffness * self.bending.energy(coefficients)
-        return _State(
+        return LevelState(
             coefficients=coefficients,
             surface=surface,
             samples=samples,
@@ -161,70 +164,41 @@ class _LevelProblem:
             energy=surface.energy + picture.energy + bending,
         )
 
-    def _line_search(self, state: _State, step: FloatArray) -> _State | None:
+    def _line_search(self, state: LevelState, step: FloatArray) -> LevelState | None:
         length = 1.0
         while length >= _SHORTEST_STEP:
-            tried = self._evaluate(state.coefficients + length * step, state.gain)
+            tried = self.state_at(state.coefficients + length * step, state.gain)
             if tried.energy < state.energy:
                 return tried
             length /= 2.0
         return None
 
-    def _newton_step(self, state: _State) -> FloatArray:
-        slope, hessian = self._normal_equations(state)
+    def curvature(self, hessian: Array, *, stiffness: float) -> Curvature:
+        """From the data terms' Hessian in each cell."""
+        return Curvature(hessian, self.cells, self.bending, stiffness=stiffness)
+
+    def _newton_step(self, state: LevelState) -> FloatArray:
+        slope, hessian = self.normal_equations(state)
         stiffness = self.stage.stiffness
         right = self.voxels.gather(slope) - stiffness * self.bending.gradient(state.coefficients)
-        diagonal = self.cells.gather_squared(hessian[..., [0, 3, 5]]) + stiffness * self.bending.diagonal()
-        columns = np.ascontiguousarray(hessian.reshape(-1, 6)[:, _UNPACK].reshape(-1, 3, 3).transpose(2, 0, 1))
-        damping = 1e-4 * diagonal.max()
+        return self.curvature(hessian, stiffness=stiffness).solved(right[..., None])[..., 0]
 
-        def apply(v: FloatArray) -> FloatArray:
-            spread = self.cells.spread(v)
-            parts = spread.reshape(-1, 3, 1).transpose(1, 0, 2)
-            pulled = sum(column * part for column, part in zip(columns, parts, strict=True)).reshape(spread.shape)
-            bent = stiffness * self.bending.gradient(v)
-            return np.asarray(self.cells.gather(pulled) + bent + 1e-3 * damping * v)
-
-        return conjugate_gradients(apply, right, 1.0 / (diagonal + damping))
-
-    def _normal_equations(self, state: _State) -> tuple[Array, Array]:
-        """Slope of the data terms at each voxel (x, y, z, 3), and their Hessian in each cell (a, b, c, 6)."""
+    def normal_equations(self, state: LevelState) -> tuple[Array, Array]:
+        """Slope of the data terms at each voxel (x, y, z, 3), and their Hessian in each cell (cells, 6)."""
         slope = np.zeros((int(np.prod(self.grid.shape)), 3), np.float32)
         hessian = np.zeros((int(np.prod(self.cells.shape)), 6))
         for term, residuals in ((self.surface, state.surface), (self.picture, state.picture)):
             weighted = residuals.weight[:, None] * residuals.slope
             slope[term.voxels] += weighted * residuals.residual[:, None]
             cell = self.cells.block_of(term.voxels, self.grid)
-            for column, (a, b) in enumerate(_PAIRS):
+            for column, (a, b) in enumerate(PAIRS):
                 product = weighted[:, a] * residuals.slope[:, b]
                 hessian[:, column] += np.bincount(cell, product, len(hessian))
-        return slope.reshape(*self.grid.shape, 3), hessian.reshape(*self.cells.shape, 6).astype(np.float32)
-
-
-def conjugate_gradients(
-    apply: Callable[[FloatArray], FloatArray], right: FloatArray, preconditioner: FloatArray
-) -> FloatArray:
-    """An approximate solution of ``apply(x) = right`` for a symmetric positive linear map."""
-    solution = np.zeros_like(right)
-    rest = right.copy()
-    scaled = preconditioner * rest
-    direction = scaled
-    product, aim = float((rest * scaled).sum()), _CG_TOLERANCE * float((rest**2).sum())
-    for _ in range(_CG_STEPS):
-        if float((rest**2).sum()) <= aim:
-            break
-        applied = apply(direction)
-        length = product / float((direction * applied).sum())
-        solution += length * direction
-        rest -= length * applied
-        scaled = preconditioner * rest
-        product, last = float((rest * scaled).sum()), product
-        direction = scaled + product / last * direction
-    return solution
+        return slope.reshape(*self.grid.shape, 3), hessian.astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _State:
+class LevelState:
     """A spline and how well it does."""
 
     coefficients: FloatArray

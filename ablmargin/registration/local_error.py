@@ -6,21 +6,21 @@ choices that shouldn't matter: which parts of the liver were looked at, how stif
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 
-from ablmargin.geometry import Array, FloatArray, PointTransform
+from ablmargin.geometry import Array, FloatArray, PointTransform, Triple
 from ablmargin.registration.deformable import PointWeights, Recipe
 from ablmargin.registration.symmetric import PyramidPair, TwoWay
 from ablmargin.registration.transform import InverseTransform, SplineTransform
 
-CALIBRATION = 1.4
-"""True error by disagreement, on pairs with known deformation."""
-LEAST_SD_MM = 0.4
+RUNS_WEIGHT = 0.7
+"""Of a run's distance to the alignment, by which it counts as error."""
+LEAST_SD_MM = 0.2
 CORRELATION_LENGTH_MM = 25.0
 """Where the true errors' correlation falls below one half, on pairs with known deformation."""
 
@@ -49,16 +49,39 @@ class LocalError:
     covariance_mm2: FloatArray | None = field(default=None, compare=False)
 
 
-def estimate_local_error(
-    post_from_pre: PointTransform, members: Sequence[PointTransform], points_mm: FloatArray
-) -> LocalError:
-    """From the members' root mean square distance to the alignment at points (n, 3) of the pre frame.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Doubts:
+    """What an alignment's error is told by: maps post_from_pre.
 
-    Never less than 0.4 mm by component: some errors no disagreement can show (tissue that shrinks, masks that err alike).
+    Parameters
+    ----------
+    runs : tuple of PointTransform
+        The same alignment under other choices.
+    center : SplineTransform
+        Our own engine's alignment.
+    plausible : tuple of SplineTransform
+        Random maps around it, as far off as the images allow.
     """
-    moved = post_from_pre.map_points(points_mm)
-    misses = CALIBRATION * np.stack([_miss_mm(member, points_mm, moved) for member in members])
-    sd = float(np.sqrt((misses**2).sum(axis=-1).mean() / 3.0))
+
+    runs: tuple[PointTransform, ...]
+    center: SplineTransform
+    plausible: tuple[SplineTransform, ...]
+
+
+def estimate_local_error(
+    post_from_pre: PointTransform, doubts: Doubts, points_mm: FloatArray, *, shift_mm: Triple | None = None
+) -> LocalError:
+    """The variance that the images leave open, plus that of the runs around the alignment, at points (n, 3) of the pre frame.
+
+    A shift, if given, is one under which the textures around the treated tissue agree better: it counts as error too.
+    Never less than ``LEAST_SD_MM`` by component: some errors neither can show (tissue that shrinks, masks that err alike).
+    """
+    moved, center = post_from_pre.map_points(points_mm), doubts.center.map_points(points_mm)
+    scatter = np.stack([sample.map_points(points_mm) - center for sample in doubts.plausible])
+    astray = np.stack([_miss_mm(run, points_mm, moved) for run in doubts.runs])
+    shift = np.broadcast_to(shift_mm or (0.0, 0.0, 0.0), moved.shape)
+    misses = np.concatenate([scatter / np.sqrt(len(scatter)), RUNS_WEIGHT * astray / np.sqrt(len(astray)), shift[None]])
+    sd = float(np.sqrt((misses**2).sum(axis=(0, 2)).mean() / 3.0))
     return LocalError(
         sd_mm=max(sd, LEAST_SD_MM),
         correlation_length_mm=CORRELATION_LENGTH_MM,
@@ -67,14 +90,14 @@ def estimate_local_error(
 
 
 def _covariances_mm2(points_mm: FloatArray, misses_mm: FloatArray) -> FloatArray:
-    """The members' misses, shape (members, n, 3), as covariances around each point, shape (n, 3, 3).
+    """The sum of the squares of misses, shape (maps, n, 3), as covariances around each point, shape (n, 3, 3).
 
-    A few members tell little at one point, so the points around count too, the less the farther away. The axes of both
+    A few maps tell little at one point, so the points around count too, the less the farther away. The axes of both
     exams are taken as parallel. In no direction less than ``LEAST_SD_MM``.
     """
     knots = slice(None, None, -(-len(points_mm) // _KNOTS))
     there = misses_mm[:, knots]
-    products = np.einsum("mki,mkj->kij", there, there).reshape(-1, 9) / len(misses_mm)
+    products = np.einsum("mki,mkj->kij", there, there).reshape(-1, 9)
     apart = ((points_mm[:, None] - points_mm[None, knots]) ** 2).sum(axis=-1)
     weights = np.exp(-apart / (2 * CORRELATION_LENGTH_MM**2))
     smooth = (weights / weights.sum(axis=1, keepdims=True) @ products).reshape(-1, 3, 3)

@@ -6,6 +6,7 @@ how far the tumor may be off. The last one decides most often; the others are ne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -126,8 +127,9 @@ def _texture_findings(textures: TextureAgreement, *, phases_match: bool) -> Iter
     if phases_match and textures.correlation_near < LEAST_CORRELATION_NEAR:
         reason = "The ablation zone's mask may be misplaced: around it the two CTs look different"
         yield "doubtful", f"{reason} (correlation {textures.correlation_near:.2f})."
-    if phases_match and textures.shift_near_mm > LARGEST_SHIFT_NEAR_MM:
-        yield "doubtful", f"Around the tumor the two CTs would agree better {textures.shift_near_mm:.1f} mm away."
+    shift_mm = math.hypot(*textures.shift_near_mm)
+    if phases_match and shift_mm > LARGEST_SHIFT_NEAR_MM:
+        yield "doubtful", f"Around the tumor the two CTs would agree better {shift_mm:.1f} mm away."
 
 
 def _error_findings(sd_mm: float | None, failed_sd_mm: float) -> Iterator[tuple[Grade, str]]:

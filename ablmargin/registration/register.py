@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ablmargin.errors import RegistrationError
-from ablmargin.geometry import FloatArray, PointTransform
+from ablmargin.geometry import FloatArray
 from ablmargin.progress import Progress, silent
 from ablmargin.registration.agreement import (
     LiverAgreement,
@@ -21,7 +21,14 @@ from ablmargin.registration.deformable import SIGN_FREE, SIGNED
 from ablmargin.registration.enginename import EngineName
 from ablmargin.registration.engines import Engine, engine_named
 from ablmargin.registration.images import PreparedExam, prepare_exam
-from ablmargin.registration.local_error import LocalError, estimate_local_error, run_ensemble, two_engines
+from ablmargin.registration.local_error import (
+    Doubts,
+    LocalError,
+    estimate_local_error,
+    run_ensemble,
+    two_engines,
+)
+from ablmargin.registration.posterior import plausible_alignments
 from ablmargin.registration.pyramid import Pyramids
 from ablmargin.registration.quality import RegistrationQuality, grade
 from ablmargin.registration.symmetric import PyramidPair, TwoWay, meet_halfway
@@ -74,10 +81,8 @@ class Alignment:
         Its rigid start.
     forward, pre_from_post : SplineTransform
         The runs in either direction, of which ``post_from_pre`` is the mean; not exactly each other's inverse.
-    members : tuple of PointTransform
-        The same alignment under other choices, for its error; empty if none was asked for.
-    second : SplineTransform, optional
-        What our own engine makes of it, if ``post_from_pre`` comes from another one and members were asked for.
+    doubts : Doubts, optional
+        What its error is told by; None if none was asked for.
     method : str
     phases_match : bool
         Whether both CTs show vessels alike. If not, brightness was compared regardless of its sign.
@@ -91,19 +96,19 @@ class Alignment:
     rigid_post_from_pre: RigidTransform
     forward: SplineTransform
     pre_from_post: SplineTransform
-    members: tuple[PointTransform, ...]
+    doubts: Doubts | None
     method: str
     phases_match: bool
     both_ways: bool
     textures: TextureAgreement
     livers: LiverAgreement
-    second: SplineTransform | None = None
 
     def local_error(self, points_mm: FloatArray) -> LocalError | None:
-        """The error to expect at points (n, 3) of the pre frame; None without members."""
-        if not self.members:
+        """The error to expect at points (n, 3) of the pre frame; None without doubts."""
+        if self.doubts is None:
             return None
-        return estimate_local_error(self.post_from_pre, self.members, points_mm)
+        shift_mm = self.textures.shift_near_mm if self.phases_match else None
+        return estimate_local_error(self.post_from_pre, self.doubts, points_mm, shift_mm=shift_mm)
 
     def assess(self, points_mm: FloatArray) -> RegistrationQuality:
         """Judge the alignment for a tumor whose surface points (n, 3) are given in the pre frame."""
@@ -138,9 +143,9 @@ class Alignment:
         return float(np.linalg.norm(back - points_mm, axis=1).mean())
 
     def _engine_distance_mm(self, points_mm: FloatArray) -> float | None:
-        if self.second is None:
+        if self.doubts is None or self.doubts.center is self.post_from_pre:
             return None
-        apart = self.second.map_points(points_mm) - self.post_from_pre.map_points(points_mm)
+        apart = self.doubts.center.map_points(points_mm) - self.post_from_pre.map_points(points_mm)
         return float(np.linalg.norm(apart, axis=1).mean())
 
 
@@ -204,15 +209,14 @@ def _align(pre: PreparedExam, post: PreparedExam, settings: RegistrationSettings
         pair = PyramidPair.started(before.sign_free(), after.sign_free(), SIGN_FREE)
     both = meet_halfway(pair, *engine.deform_both_ways(pair, threads=settings.threads))
     progress("registration: local error", 0.6)
-    members, second = _doubts(pair, both, settings) if settings.ensemble else ((), None)
+    doubts = _doubts(pair, both, settings) if settings.ensemble else None
     progress("registration: quality", 0.95)
     return Alignment(
         post_from_pre=both.post_from_pre,
         rigid_post_from_pre=pair.rigid,
         forward=both.forward,
         pre_from_post=both.backward,
-        members=members,
-        second=second,
+        doubts=doubts,
         method=_method(engine, phases_match=same_phase, both_ways=both.invertible),
         both_ways=both.invertible,
         phases_match=same_phase,
@@ -231,15 +235,17 @@ def _engine_for(name: EngineName, *, phases_match: bool) -> Engine:
     return engine
 
 
-def _doubts(
-    pair: PyramidPair, both: TwoWay, settings: RegistrationSettings
-) -> tuple[tuple[PointTransform, ...], SplineTransform | None]:
-    """What the alignment's error is told by, and our own engine's alignment if another one is used."""
+def _doubts(pair: PyramidPair, both: TwoWay, settings: RegistrationSettings) -> Doubts:
+    """What the alignment's error is told by; our own engine's alignment too, if another one is used."""
+    own = both
     if settings.engine is EngineName.GAUSS_NEWTON:
-        return run_ensemble(pair, both, seed=settings.seed, threads=settings.threads), None
-    own = engine_named(EngineName.GAUSS_NEWTON)
-    second = meet_halfway(pair, *own.deform_both_ways(pair, threads=settings.threads))
-    return two_engines(both, second), second.post_from_pre
+        runs = run_ensemble(pair, both, seed=settings.seed, threads=settings.threads)
+    else:
+        engine = engine_named(EngineName.GAUSS_NEWTON)
+        own = meet_halfway(pair, *engine.deform_both_ways(pair, threads=settings.threads))
+        runs = two_engines(both, own)
+    plausible = plausible_alignments(pair, own.post_from_pre, seed=settings.seed)
+    return Doubts(runs=runs, center=own.post_from_pre, plausible=plausible)
 
 
 def _method(engine: Engine, *, phases_match: bool, both_ways: bool) -> str:

@@ -18,6 +18,7 @@ _SURFACE_SCALE_MM = 2.0
 _SURFACE_CAP_MM = 12.0
 _PICTURE_SCALE = 4.0
 _GAIN_LIMITS = (0.25, 4.0)
+_LEAST_SHARED_GAIN = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,6 +92,13 @@ class PictureTerm:
         weight = samples[:, 4] * self.weights
         agree = (weight * self.values * samples[:, 0]).sum(dtype=float)
         return float(np.clip(agree / ((weight * samples[:, 0] ** 2).sum(dtype=float) + 1e-9), *_GAIN_LIMITS))
+
+    def shared_gain(self, samples: Array) -> float:
+        """The like factor when both pictures' means are taken off first: small where they share little but a mean."""
+        weight = samples[:, 4] * self.weights
+        fixed, moving = (part - np.average(part, weights=weight) for part in (self.values, samples[:, 0]))
+        agree = (weight * fixed * moving).sum(dtype=float) / ((weight * moving**2).sum(dtype=float) + 1e-9)
+        return float(np.clip(agree, _LEAST_SHARED_GAIN, _GAIN_LIMITS[1]))
 
     def residuals(self, samples: Array, gain: float) -> Residuals:
         """From samples of the table at the moved points."""

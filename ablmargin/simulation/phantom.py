@@ -59,7 +59,7 @@ class _Plan:
 
 @one_blas_thread()
 def simulate_phantom(
-    scenario: str,
+    scenario: str | Scenario,
     *,
     seed: int = 1,
     coarse: float = 1.0,
@@ -70,8 +70,8 @@ def simulate_phantom(
 
     Parameters
     ----------
-    scenario : str
-        A name in ``SCENARIOS``.
+    scenario : str or Scenario
+        A name in ``SCENARIOS``, or one of your own.
     seed : int
         Another seed is another patient with another movement.
     coarse : float
@@ -92,14 +92,13 @@ def simulate_phantom(
     >>> pair.truth.lesions[0].residual_tumor_ml > 0
     True
     """
-    if scenario not in SCENARIOS:
-        raise UsageError(f"there is no scenario {scenario!r}; there are {', '.join(SCENARIOS)}")
+    planned = _scenario(scenario)
 
     def stream(purpose: int) -> np.random.Generator:
         return np.random.default_rng([seed, purpose])
 
     progress("plan the patient", 0.0)
-    plan = _plan(SCENARIOS[scenario], stream)
+    plan = _plan(planned, stream)
     pre, post = _grids(plan, stream(10), coarse)
     anatomy = _anatomy(plan, stream(11))
     before, after = _volumes(plan, anatomy, (pre, post), stream, progress)
@@ -126,6 +125,14 @@ def simulate_phantom(
         phase_pre=PHASES[plan.scenario.phase_pre].name,
         phase_post=PHASES[plan.scenario.phase_post].name,
     )
+
+
+def _scenario(scenario: str | Scenario) -> Scenario:
+    if isinstance(scenario, Scenario):
+        return scenario
+    if scenario not in SCENARIOS:
+        raise UsageError(f"there is no scenario {scenario!r}; there are {', '.join(SCENARIOS)}")
+    return SCENARIOS[scenario]
 
 
 def _plan(scenario: Scenario, stream: Stream) -> _Plan:

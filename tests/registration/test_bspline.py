@@ -66,3 +66,13 @@ def test_the_diagonal_is_the_diagonal():
     single = np.zeros((5, 4, 6, 3))
     single[2, 1, 3, 0] = 1.0
     assert bending.gradient(single)[2, 1, 3, 0] == pytest.approx(bending.diagonal()[2, 1, 3, 0])
+
+
+def test_scattered_arrays_have_the_gradient_as_their_covariance():
+    bending = Bending(counts=(5, 4, 6), knot_mm=9.0)
+    random = np.random.default_rng(2)
+    drawn = bending.scattered(random, 20_000)
+    one, other = random.standard_normal((2, 5, 4, 6, 1))
+    along = [np.tensordot(drawn, v[..., 0], axes=((0, 1, 2), (0, 1, 2))) for v in (one, other)]
+    expected = [[(v * bending.gradient(w)).sum() for w in (one, other)] for v in (one, other)]
+    np.testing.assert_allclose(np.cov(along), expected, rtol=0.05, atol=0.03 * expected[0][0])

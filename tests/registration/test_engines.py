@@ -88,7 +88,7 @@ def test_an_unknown_engine_is_refused_with_the_list():
 
 def test_another_engine_decides_and_our_own_stands_beside_it(own, beside):
     points = tumor_points_pre()
-    np.testing.assert_array_equal(beside.second.coefficients_mm, own.post_from_pre.coefficients_mm)
+    np.testing.assert_array_equal(beside.doubts.center.coefficients_mm, own.post_from_pre.coefficients_mm)
     apart = beside.post_from_pre.map_points(points) - own.post_from_pre.map_points(points)
     np.testing.assert_allclose(apart, np.broadcast_to(BESIDE_MM, apart.shape), atol=0.35)  # the runs back bend by 0.1
     assert beside.method == "beside, signed, mean of both directions"
@@ -97,16 +97,17 @@ def test_another_engine_decides_and_our_own_stands_beside_it(own, beside):
 def test_the_distance_of_the_engines_is_told_and_counts_as_error(own, beside):
     told = beside.assess(tumor_points_pre())
     assert told.engine_distance_mm == pytest.approx(3.0, abs=0.2)
-    # Two of the four runs lie 3 mm away: 1.4 · 3 mm · sqrt(1/2 / 3) by component, were the others where the mean is.
-    assert told.sd_mm == pytest.approx(1.4 * 3.0 / 6**0.5, rel=0.1)
-    assert len(beside.members) == 4
+    # Two of the four runs lie 3 mm away, 0.7 · 3 mm · sqrt(1/2 / 3) by component, and the textures show 3 mm themselves.
+    apart, shift = 0.7 * 3.0 / 6**0.5, 3.0 / 3**0.5
+    assert told.sd_mm == pytest.approx((apart**2 + shift**2) ** 0.5, rel=0.1)
+    assert len(beside.doubts.runs) == 4
     assert own.assess(tumor_points_pre()).engine_distance_mm is None
 
 
 def test_without_an_ensemble_there_is_no_second_engine(pair, monkeypatch):
     monkeypatch.setitem(engines._ENGINES, EngineName.ELASTIX, Beside())
     alone = align(pair, ensemble=False)
-    assert (alone.second, alone.members) == (None, ())
+    assert alone.doubts is None
     assert alone.assess(tumor_points_pre()).sd_mm is None
 
 

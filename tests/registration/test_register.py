@@ -98,7 +98,7 @@ def test_a_good_alignment_is_called_good(aligned):
     assert quality.liver_asd_mm < quality.liver_hd95_mm < 3.0
     assert quality.folded_share == 0
     assert 0 < quality.jacobian_min < 1
-    assert 0.4 <= quality.sd_mm < 1.5
+    assert 0.2 <= quality.sd_mm < 1.0
 
 
 def test_the_local_error_is_of_the_size_of_the_error(aligned):

@@ -10,7 +10,7 @@ from ablmargin.registration.agreement import LiverAgreement, TextureAgreement, b
 from ablmargin.registration.quality import Grading, RegistrationQuality, grade, worst_of
 
 LIVERS = LiverAgreement(dice=0.97, hd95_mm=2.0, asd_mm=0.8, jacobian_min=0.8, folded_share=0.0)
-TEXTURES = TextureAgreement(correlation=0.8, correlation_near=0.8, vessel_level=2.5)
+TEXTURES = TextureAgreement(correlation=0.8, correlation_near=0.8, vessel_balance=0.9, vessel_share=0.8)
 FINE = {
     "livers": LIVERS,
     "textures": TEXTURES,
@@ -73,17 +73,26 @@ def test_the_worst_finding_decides_and_all_are_told():
 
 
 @pytest.mark.parametrize(
-    ("correlation", "vessel_level", "match"), [(0.8, 2.5, True), (0.6, 1.7, False), (0.2, 2.5, False), (0.8, -1, False)]
+    ("correlation", "balance", "share", "match"),
+    [
+        (0.8, 0.9, 0.8, True),
+        (0.4, 0.9, 0.6, True),
+        (0.6, 0.5, 0.8, False),
+        (0.6, 1.8, 0.8, False),
+        (0.2, 0.9, 0.8, False),
+        (0.8, 0.0, 0.0, False),
+        (0.8, 1.0, 0.5, False),
+    ],
 )
-def test_phases_match_when_bright_meets_bright(correlation, vessel_level, match):
-    assert bright_meets_bright(correlation, vessel_level) is match
+def test_phases_match_when_bright_meets_bright(correlation, balance, share, match):
+    assert bright_meets_bright(correlation, balance, share) is match
 
 
 def test_textures_that_agree_better_elsewhere_are_doubtful_only_where_bright_meets_bright():
-    shifted = replace(TEXTURES, shift_near_mm=2.9)
+    shifted = replace(TEXTURES, shift_near_mm=(2.5, 0.0, -1.47))
     assert grade(**{**FINE, "textures": shifted}).quality == "doubtful"
     assert "2.9 mm away" in grade(**{**FINE, "textures": shifted}).unquantified[0]
-    assert grade(**{**FINE, "textures": replace(TEXTURES, shift_near_mm=1.5)}).quality == "good"
+    assert grade(**{**FINE, "textures": replace(TEXTURES, shift_near_mm=(0.0, 1.5, 0.0))}).quality == "good"
     other = grade(**{**FINE, "textures": shifted, "phases_match": False})
     assert not any("away" in reason for reason in other.reasons)
 
