@@ -50,7 +50,7 @@ Recipe = tuple[Stage, ...]
 SIGNED: Recipe = (
     Stage(knot_mm=48.0, steps=10, stiffness=60.0, surface_weight=0.08),
     Stage(knot_mm=28.0, steps=8, stiffness=20.0, surface_weight=0.03),
-    Stage(knot_mm=18.0, steps=6, stiffness=10.0, surface_weight=0.01),
+    Stage(knot_mm=18.0, steps=6, stiffness=25.0, surface_weight=0.01),
 )
 SIGN_FREE: Recipe = (
     Stage(knot_mm=48.0, steps=10, stiffness=60.0, surface_weight=0.08),
@@ -69,6 +69,7 @@ def deform(
     *,
     begun: SplineTransform | None = None,
     weights: PointWeights | None = None,
+    on_level: Callable[[float], None] | None = None,
 ) -> SplineTransform:
     """The smooth map from the fixed to the moving frame.
 
@@ -78,9 +79,13 @@ def deform(
         What coarser levels with the same rigid start have found.
     weights : callable, optional
         How much the picture counts at points of the fixed frame; evenly if not given.
+    on_level : callable, optional
+        Told the voxel size (mm) of each level before it is solved.
     """
     spline = begun
     for fixed_level, moving_level, stage in zip(fixed, moving, recipe, strict=True):
+        if on_level is not None:
+            on_level(fixed_level.grid.spacing_mm[0])
         spline = LevelProblem(fixed_level, moving_level, start, stage, weights).solve(spline)
     assert spline is not None
     return spline

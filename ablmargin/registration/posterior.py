@@ -19,9 +19,9 @@ from ablmargin.registration.transform import SplineTransform
 SAMPLES = 16
 NOISE = 2.3
 """Voxels that share an error: the variance of their mean is that much larger than if each had its own."""
-LOOSENESS = 0.3
-"""How stiff tissue is in truth, by the stiffness that the alignment works with. Both were set on pairs with known deformation,
-without and with noise of 60 and 150 HU, where they hold together."""
+TISSUE_STIFFNESS = 3.0
+"""What the map's bending costs in truth; alignments do best when they bend less than that. Both were set on pairs with known
+deformation, without and with noise of 60 and 150 HU, where they hold together."""
 
 
 def plausible_alignments(pair: PyramidPair, spline: SplineTransform, *, seed: int) -> tuple[SplineTransform, ...]:
@@ -30,12 +30,11 @@ def plausible_alignments(pair: PyramidPair, spline: SplineTransform, *, seed: in
     Sign-free pictures have a mean, and noise has slopes: where they share little but that mean, they tell less than they
     seem to, by the ratio of the gains with it and without it.
     """
-    stage = pair.recipe[-1]
-    problem = LevelProblem(pair.pre[-1], pair.post[-1], spline.rigid, stage, None)
+    problem = LevelProblem(pair.pre[-1], pair.post[-1], spline.rigid, pair.recipe[-1], None)
     state = problem.state_at(spline.coefficients_mm)
     feigned = state.gain / problem.picture.shared_gain(state.samples)
     _, data = problem.normal_equations(state)
-    curvature = problem.curvature(data, stiffness=LOOSENESS * stage.stiffness)
+    curvature = problem.curvature(data, stiffness=TISSUE_STIFFNESS)
     offsets = curvature.solved(curvature.scattered(np.random.default_rng(seed), SAMPLES))
     offsets *= feigned * np.sqrt(NOISE * problem.misfit(state))
     return tuple(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +20,7 @@ from ablmargin.registration.agreement import (
 from ablmargin.registration.deformable import SIGN_FREE, SIGNED
 from ablmargin.registration.enginename import EngineName
 from ablmargin.registration.engines import Engine, engine_named
-from ablmargin.registration.images import PreparedExam, prepare_exam
+from ablmargin.registration.images import WORKING_MM, PreparedExam, prepare_exam
 from ablmargin.registration.local_error import (
     Doubts,
     LocalError,
@@ -29,7 +29,7 @@ from ablmargin.registration.local_error import (
     two_engines,
 )
 from ablmargin.registration.posterior import plausible_alignments
-from ablmargin.registration.pyramid import Pyramids
+from ablmargin.registration.pyramid import LEVELS, Pyramids
 from ablmargin.registration.quality import RegistrationQuality, grade
 from ablmargin.registration.symmetric import PyramidPair, TwoWay, meet_halfway
 from ablmargin.registration.threads import limited_threads
@@ -196,16 +196,18 @@ def register(
 
 
 def _align(pre: PreparedExam, post: PreparedExam, settings: RegistrationSettings, progress: Progress) -> Alignment:
-    progress("registration: contrast phases", 0.1)
+    progress("registration: rigid start", 0.1)
     before, after = Pyramids(pre), Pyramids(post)
     pair = PyramidPair.started(before.signed(), after.signed(), SIGNED)
-    rough = pair.levels(slice(PHASE_LEVELS)).forward()
+    rough = pair.levels(slice(PHASE_LEVELS)).forward(on_level=_level_teller(progress))
+    progress("registration: contrast phases", 0.3)
     same_phase = phases_match(pre, post, rough)
     engine = _engine_for(settings.engine, phases_match=same_phase)
-    progress("registration: deforming", 0.3)
     if same_phase:
+        progress(f"registration: level of {WORKING_MM:g} mm, both ways", 0.35)
         pair = replace(pair, begun=rough, levels_done=PHASE_LEVELS)
     else:
+        progress("registration: all levels again, both ways, whatever the signs", 0.35)
         pair = PyramidPair.started(before.sign_free(), after.sign_free(), SIGN_FREE)
     both = meet_halfway(pair, *engine.deform_both_ways(pair, threads=settings.threads))
     progress("registration: local error", 0.6)
@@ -223,6 +225,12 @@ def _align(pre: PreparedExam, post: PreparedExam, settings: RegistrationSettings
         textures=compare_textures(pre, post, both.post_from_pre),
         livers=compare_livers(pre, post, both.post_from_pre),
     )
+
+
+def _level_teller(progress: Progress) -> Callable[[float], None]:
+    """Tells the coarse levels, which come between the rigid start and the contrast phases."""
+    shares = {voxel_mm: 0.1 + 0.2 * number / PHASE_LEVELS for number, (voxel_mm, _) in enumerate(LEVELS)}
+    return lambda voxel_mm: progress(f"registration: level of {voxel_mm:g} mm", shares[voxel_mm])
 
 
 def _engine_for(name: EngineName, *, phases_match: bool) -> Engine:

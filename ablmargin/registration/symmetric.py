@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,9 +47,11 @@ class PyramidPair:
         recipe: Recipe | None = None,
         weights: PointWeights | None = None,
         begun: SplineTransform | None = None,
+        on_level: Callable[[float], None] | None = None,
     ) -> SplineTransform:
-        """post_from_pre, with the pre exam fixed."""
-        return deform(self.pre, self.post, self.rigid, recipe or self.recipe, weights=weights, begun=begun)
+        """post_from_pre, with the pre exam fixed. Parameters as in :func:`deform`."""
+        recipe = recipe or self.recipe
+        return deform(self.pre, self.post, self.rigid, recipe, weights=weights, begun=begun, on_level=on_level)
 
     def backward(self, *, recipe: Recipe | None = None, weights: PointWeights | None = None) -> SplineTransform:
         """pre_from_post, with the post exam fixed."""
