@@ -50,7 +50,7 @@ Recipe = tuple[Stage, ...]
 SIGNED: Recipe = (
     Stage(knot_mm=48.0, steps=10, stiffness=60.0, surface_weight=0.08),
     Stage(knot_mm=28.0, steps=8, stiffness=20.0, surface_weight=0.03),
-    Stage(knot_mm=18.0, steps=6, stiffness=25.0, surface_weight=0.01),
+    Stage(knot_mm=18.0, steps=6, stiffness=20.0, surface_weight=0.01),
 )
 SIGN_FREE: Recipe = (
     Stage(knot_mm=48.0, steps=10, stiffness=60.0, surface_weight=0.08),
