@@ -127,10 +127,30 @@ class LevelProblem:
                 break
         return self._transform(state.coefficients)
 
-    def misfit(self, state: LevelState) -> float:
-        """Mean square of the pictures' difference, where both count."""
-        weight = self.picture.weights * state.samples[:, 4]
-        return float((weight * state.picture.residual**2).sum(dtype=float) / weight.sum(dtype=float))
+    def state_at(self, coefficients: FloatArray, gain: float | None = None) -> LevelState:
+        """What a spline costs; with the best gain if none is given."""
+        shift = self.voxels.spread(coefficients).reshape(-1, 3)
+        surface = self.surface.residuals(self.rigid_surface + shift[self.surface.voxels], self.stage.surface_weight)
+        samples = self.picture.table.at(self.rigid_picture + shift[self.picture.voxels])
+        gain = self.picture.best_gain(samples) if gain is None else gain
+        return self._state(coefficients, surface, samples, gain)
+
+    def normal_equations(self, state: LevelState) -> tuple[Array, Array]:
+        """Slope of the data terms at each voxel (x, y, z, 3), and their Hessian in each cell (cells, 6)."""
+        slope = np.zeros((int(np.prod(self.grid.shape)), 3), np.float32)
+        hessian = np.zeros((int(np.prod(self.cells.shape)), 6))
+        for term, residuals in ((self.surface, state.surface), (self.picture, state.picture)):
+            weighted = residuals.weight[:, None] * residuals.slope
+            slope[term.voxels] += weighted * residuals.residual[:, None]
+            cell = self.cells.block_of(term.voxels, self.grid)
+            for column, (a, b) in enumerate(PAIRS):
+                product = weighted[:, a] * residuals.slope[:, b]
+                hessian[:, column] += np.bincount(cell, product, len(hessian))
+        return slope.reshape(*self.grid.shape, 3), hessian.astype(np.float32)
+
+    def curvature(self, hessian: Array, *, stiffness: float) -> Curvature:
+        """From the data terms' Hessian in each cell."""
+        return Curvature(hessian, self.cells, self.bending, stiffness=stiffness)
 
     def _initial(self, before: SplineTransform | None) -> FloatArray:
         if before is None:
@@ -145,14 +165,6 @@ class LevelProblem:
             knot_mm=self.stage.knot_mm,
             coefficients_mm=coefficients,
         )
-
-    def state_at(self, coefficients: FloatArray, gain: float | None = None) -> LevelState:
-        """What a spline costs; with the best gain if none is given."""
-        shift = self.voxels.spread(coefficients).reshape(-1, 3)
-        surface = self.surface.residuals(self.rigid_surface + shift[self.surface.voxels], self.stage.surface_weight)
-        samples = self.picture.table.at(self.rigid_picture + shift[self.picture.voxels])
-        gain = self.picture.best_gain(samples) if gain is None else gain
-        return self._state(coefficients, surface, samples, gain)
 
     def _with_best_gain(self, state: LevelState) -> LevelState:
         return self._state(state.coefficients, state.surface, state.samples, self.picture.best_gain(state.samples))
@@ -178,28 +190,11 @@ class LevelProblem:
             length /= 2.0
         return None
 
-    def curvature(self, hessian: Array, *, stiffness: float) -> Curvature:
-        """From the data terms' Hessian in each cell."""
-        return Curvature(hessian, self.cells, self.bending, stiffness=stiffness)
-
     def _newton_step(self, state: LevelState) -> FloatArray:
         slope, hessian = self.normal_equations(state)
         stiffness = self.stage.stiffness
         right = self.voxels.gather(slope) - stiffness * self.bending.gradient(state.coefficients)
         return self.curvature(hessian, stiffness=stiffness).solved(right[..., None])[..., 0]
-
-    def normal_equations(self, state: LevelState) -> tuple[Array, Array]:
-        """Slope of the data terms at each voxel (x, y, z, 3), and their Hessian in each cell (cells, 6)."""
-        slope = np.zeros((int(np.prod(self.grid.shape)), 3), np.float32)
-        hessian = np.zeros((int(np.prod(self.cells.shape)), 6))
-        for term, residuals in ((self.surface, state.surface), (self.picture, state.picture)):
-            weighted = residuals.weight[:, None] * residuals.slope
-            slope[term.voxels] += weighted * residuals.residual[:, None]
-            cell = self.cells.block_of(term.voxels, self.grid)
-            for column, (a, b) in enumerate(PAIRS):
-                product = weighted[:, a] * residuals.slope[:, b]
-                hessian[:, column] += np.bincount(cell, product, len(hessian))
-        return slope.reshape(*self.grid.shape, 3), hessian.astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

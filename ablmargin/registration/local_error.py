@@ -60,7 +60,7 @@ class Doubts:
     center : SplineTransform
         Our own engine's alignment.
     plausible : tuple of SplineTransform
-        Random maps around it, as far off as the images allow.
+        Random maps around it, as far off as the images allow; none if they have nothing in common.
     """
 
     runs: tuple[PointTransform, ...]
@@ -75,7 +75,10 @@ def estimate_local_error(
 
     A shift, if given, is one under which the textures around the treated tissue agree better: it counts as error too.
     Never less than ``LEAST_SD_MM`` by component: some errors neither can show (tissue that shrinks, masks that err alike).
+    Infinite where no map is plausible.
     """
+    if not doubts.plausible:
+        return LocalError(sd_mm=float("inf"), correlation_length_mm=CORRELATION_LENGTH_MM)
     moved, center = post_from_pre.map_points(points_mm), doubts.center.map_points(points_mm)
     scatter = np.stack([sample.map_points(points_mm) - center for sample in doubts.plausible])
     astray = np.stack([_miss_mm(run, points_mm, moved) for run in doubts.runs])

@@ -25,18 +25,21 @@ deformation, without and with noise of 60 and 150 HU, where they hold together."
 
 
 def plausible_alignments(pair: PyramidPair, spline: SplineTransform, *, seed: int) -> tuple[SplineTransform, ...]:
-    """Random maps post_from_pre around a solution on the lattice of the pair's own forward run.
+    """Random maps post_from_pre around a solution on the lattice of the pair's own forward run; none if nothing is compared.
 
     Sign-free pictures have a mean, and noise has slopes: where they share little but that mean, they tell less than they
     seem to, by the ratio of the gains with it and without it.
     """
     problem = LevelProblem(pair.pre[-1], pair.post[-1], spline.rigid, pair.recipe[-1], None)
     state = problem.state_at(spline.coefficients_mm)
+    misfit = problem.picture.misfit(state.samples, state.gain)
+    if misfit == 0.0:
+        return ()
     feigned = state.gain / problem.picture.shared_gain(state.samples)
     _, data = problem.normal_equations(state)
     curvature = problem.curvature(data, stiffness=TISSUE_STIFFNESS)
     offsets = curvature.solved(curvature.scattered(np.random.default_rng(seed), SAMPLES))
-    offsets *= feigned * np.sqrt(NOISE * problem.misfit(state))
+    offsets *= feigned * np.sqrt(NOISE * misfit)
     return tuple(
         replace(spline, coefficients_mm=spline.coefficients_mm + offsets[..., number]) for number in range(SAMPLES)
     )

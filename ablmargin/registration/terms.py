@@ -96,9 +96,16 @@ class PictureTerm:
     def shared_gain(self, samples: Array) -> float:
         """The like factor when both pictures' means are taken off first: small where they share little but a mean."""
         weight = samples[:, 4] * self.weights
-        fixed, moving = (part - np.average(part, weights=weight) for part in (self.values, samples[:, 0]))
+        total = weight.sum(dtype=float) + 1e-9
+        fixed, moving = (part - (weight * part).sum(dtype=float) / total for part in (self.values, samples[:, 0]))
         agree = (weight * fixed * moving).sum(dtype=float) / ((weight * moving**2).sum(dtype=float) + 1e-9)
         return float(np.clip(agree, _LEAST_SHARED_GAIN, _GAIN_LIMITS[1]))
+
+    def misfit(self, samples: Array, gain: float) -> float:
+        """Mean square of the pictures' difference, where both count; 0 if that is nowhere."""
+        weight = samples[:, 4] * self.weights
+        difference = self.values - np.float32(gain) * samples[:, 0]
+        return float((weight * difference**2).sum(dtype=float) / (weight.sum(dtype=float) + 1e-9))
 
     def residuals(self, samples: Array, gain: float) -> Residuals:
         """From samples of the table at the moved points."""

@@ -198,6 +198,11 @@ def test_the_local_error_adds_what_is_open_what_runs_disagree_on_and_a_better_pl
     assert estimate_local_error(STAY, doubts(), points).sd_mm == 0.2
 
 
+def test_without_a_plausible_map_the_error_has_no_limit():
+    error = estimate_local_error(STAY, Doubts(runs=(STAY,), center=still(), plausible=()), np.zeros((4, 3)))
+    assert (error.sd_mm, error.covariance_mm2) == (np.inf, None)
+
+
 def test_plausible_maps_scatter_around_their_own_center():
     """Another engine's alignment may lie elsewhere: its distance is told by the runs, once."""
     apart = estimate_local_error(shift(5.0), doubts(shift(5.0), plausible=(2.0, -2.0)), np.zeros((5, 3)))

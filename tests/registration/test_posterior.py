@@ -13,6 +13,8 @@ from ablmargin.registration.curvature import Curvature
 from ablmargin.registration.images import AXES_XYZ
 from ablmargin.registration.lattice import Lattice
 from ablmargin.registration.register import Alignment, RegistrationSettings
+from ablmargin.registration.sampling import Table
+from ablmargin.registration.terms import PictureTerm
 
 GRID = Geometry(shape=(18, 15, 21), spacing_mm=(2.0,) * 3, origin_mm=(0.0,) * 3, directions=AXES_XYZ)
 BENDING = Bending(counts=(5, 5, 6), knot_mm=18.0)
@@ -57,6 +59,35 @@ def test_random_right_sides_have_the_curvature_as_their_covariance():
     np.testing.assert_allclose(np.cov(along), expected, rtol=0.05, atol=0.03 * expected[0][0])
 
 
+def picture_term(fixed: np.ndarray, moving: np.ndarray, counts: np.ndarray) -> tuple[PictureTerm, np.ndarray]:
+    """A term and its samples, n of each, as if the pictures lay upon each other."""
+    nothing = np.zeros(len(fixed), np.float32)
+    term = PictureTerm(
+        voxels=np.arange(len(fixed)),
+        points_mm=np.zeros((len(fixed), 3), np.float32),
+        values=fixed.astype(np.float32),
+        weights=np.ones(len(fixed), np.float32),
+        table=Table(grid=GRID, columns=()),
+    )
+    return term, np.stack([moving, nothing, nothing, nothing, counts], axis=1).astype(np.float32)
+
+
+def test_a_mean_that_both_pictures_have_is_no_shared_gain():
+    one, other = np.random.default_rng(3).standard_normal((2, 5000))
+    alike, samples = picture_term(3.0 + one, 3.0 + one, np.ones(5000))
+    assert alike.shared_gain(samples) == pytest.approx(1.0, abs=1e-3)
+    unlike, samples = picture_term(3.0 + one, 3.0 + other, np.ones(5000))
+    assert unlike.best_gain(samples) == pytest.approx(0.9, abs=0.02)  # 9 / (9 + 1)
+    assert unlike.shared_gain(samples) == 0.05  # the least
+    assert unlike.misfit(samples, 1.0) == pytest.approx(2.0, rel=0.05)
+
+
+def test_pictures_that_nowhere_count_together_have_no_misfit():
+    term, samples = picture_term(np.ones(10), np.ones(10), np.zeros(10))
+    assert term.misfit(samples, 1.0) == 0.0
+    assert np.isfinite(term.shared_gain(samples))
+
+
 @pytest.fixture(scope="module", params=[8.0, 30.0], ids=["little noise", "much noise"])
 def noisy(request) -> tuple[float, Alignment]:
     return request.param, align(make_pair(noise_hu=request.param), settings=RegistrationSettings())
@@ -91,6 +122,7 @@ def test_most_is_open_where_nothing_is_compared(noisy):
     assert scatter_mm(alignment, tumor_points_pre()).mean() > 1.1 * np.median(scatter_mm(alignment, away))
 
 
+@pytest.mark.parametrize("noisy", [8.0], indirect=True, ids=["little noise"])
 def test_plausible_maps_lie_around_the_alignment_and_repeat(noisy):
     noise_hu, alignment = noisy
     again = align(make_pair(noise_hu=noise_hu), settings=RegistrationSettings(threads=1))
