@@ -15,7 +15,7 @@ from ablmargin.registration.images import PreparedExam
 from ablmargin.registration.local_error import Doubts
 from ablmargin.registration.quality import RegistrationQuality
 from ablmargin.registration.register import Alignment
-from ablmargin.registration.transform import InverseTransform, SplineTransform, inverse_points
+from ablmargin.registration.transform import ComposedTransform, InverseTransform, SplineTransform
 from ablmargin.simulation.pair import SimulatedPair
 from ablmargin.volume import LabelMask
 
@@ -84,9 +84,6 @@ class LocalShift:
         fading = np.exp(-squared / (2.0 * self.width_mm**2))
         return np.asarray(points_mm + fading[:, None] * np.array(self.shift_mm))
 
-    def unmap_points(self, points_mm: FloatArray) -> FloatArray:
-        return inverse_points(self, points_mm)
-
 
 def local_shift(pair: SimulatedPair, seed: int) -> LocalShift:
     """By 6 to 8 mm in a random direction at the first tumor."""
@@ -98,42 +95,21 @@ def local_shift(pair: SimulatedPair, seed: int) -> LocalShift:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShiftedBefore:
-    """A map post_from_pre whose points are first shifted."""
-
-    shift: LocalShift
-    inner: PointTransform
-
-    def map_points(self, points_mm: FloatArray) -> FloatArray:
-        return self.inner.map_points(self.shift.map_points(points_mm))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShiftedAfter:
-    """Its counterpart pre_from_post: the same shift undone at the end."""
-
-    shift: LocalShift
-    inner: PointTransform
-
-    def map_points(self, points_mm: FloatArray) -> FloatArray:
-        return self.shift.unmap_points(self.inner.map_points(points_mm))
-
-
 def tampered(alignment: Alignment, exams: tuple[PreparedExam, PreparedExam], shift: LocalShift) -> Alignment:
     """The alignment with every run shifted alike, so that they agree with each other as before; compared anew."""
+    back = InverseTransform(forward=shift)
 
     def moved(inner: PointTransform) -> PointTransform:
         if isinstance(inner, InverseTransform):
-            return InverseTransform(forward=ShiftedAfter(shift=shift, inner=inner.forward))
-        return ShiftedBefore(shift=shift, inner=inner)
+            return InverseTransform(forward=ComposedTransform(first=inner.forward, then=back))
+        return ComposedTransform(first=shift, then=inner)
 
     to_post = moved(alignment.post_from_pre)
     return replace(
         alignment,
         post_from_pre=cast("SplineTransform", to_post),
         forward=cast("SplineTransform", moved(alignment.forward)),
-        pre_from_post=cast("SplineTransform", ShiftedAfter(shift=shift, inner=alignment.pre_from_post)),
+        pre_from_post=cast("SplineTransform", ComposedTransform(first=alignment.pre_from_post, then=back)),
         doubts=None if alignment.doubts is None else _moved_doubts(alignment.doubts, moved),
         textures=compare_textures(*exams, to_post),
         livers=compare_livers(*exams, to_post),

@@ -33,7 +33,7 @@ from ablmargin.registration.pyramid import LEVELS, Pyramids
 from ablmargin.registration.quality import RegistrationQuality, grade
 from ablmargin.registration.symmetric import PyramidPair, TwoWay, meet_halfway
 from ablmargin.registration.threads import limited_threads
-from ablmargin.registration.transform import RigidTransform, SplineTransform, jacobian_determinants
+from ablmargin.registration.transform import ComposedTransform, RigidTransform, SplineTransform, jacobian_determinants
 from ablmargin.volume import LabelMask, Volume
 
 TUMOR_RIM_MM = 2.0
@@ -139,8 +139,8 @@ class Alignment:
         )
 
     def _inverse_consistency_mm(self, points_mm: FloatArray) -> float:
-        back = self.pre_from_post.map_points(self.forward.map_points(points_mm))
-        return float(np.linalg.norm(back - points_mm, axis=1).mean())
+        there_and_back = ComposedTransform(first=self.forward, then=self.pre_from_post)
+        return float(np.linalg.norm(there_and_back.map_points(points_mm) - points_mm, axis=1).mean())
 
     def _engine_distance_mm(self, points_mm: FloatArray) -> float | None:
         if self.doubts is None or self.doubts.center is self.post_from_pre:

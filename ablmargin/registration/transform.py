@@ -118,6 +118,25 @@ class InverseTransform:
         return inverse_points(self.forward, points_mm)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ComposedTransform:
+    """One map after another.
+
+    Examples
+    --------
+    >>> ten, turned = (RigidTransform(rotation=np.eye(3), translation_mm=(10, 0, 0)), RigidTransform(rotation=-np.diag([1.0, 1, -1])))
+    >>> ComposedTransform(first=ten, then=turned).map_points(np.zeros((1, 3))).tolist()
+    [[-10.0, 0.0, 0.0]]
+    """
+
+    first: PointTransform
+    then: PointTransform
+
+    def map_points(self, points_mm: FloatArray) -> FloatArray:
+        """Map points, shape (n, 3), LPS mm; same shape."""
+        return self.then.map_points(self.first.map_points(points_mm))
+
+
 def inverse_points(
     transform: PointTransform, points_mm: FloatArray, tolerance_mm: float = 1e-3, *, iterations: int = 100
 ) -> FloatArray:

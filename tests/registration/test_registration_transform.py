@@ -13,6 +13,7 @@ from orientations import grid_around, rotation
 from ablmargin.errors import RegistrationError
 from ablmargin.geometry import Geometry
 from ablmargin.registration.transform import (
+    ComposedTransform,
     InverseTransform,
     RigidTransform,
     SplineTransform,
@@ -100,6 +101,16 @@ def test_a_spline_there_and_back_is_the_identity():
     np.testing.assert_allclose(
         InverseTransform(forward=spline).map_points(spline.map_points(points)), points, atol=2e-3
     )
+
+
+def test_composed_maps_follow_each_other_and_undo_each_other():
+    turn = RigidTransform(rotation=rotation(20, -10, 30), center_mm=(3, 4, 5), translation_mm=(7, -2, 9))
+    both = ComposedTransform(first=wavy(), then=turn)
+    np.testing.assert_array_equal(both.map_points(cloud()), turn.map_points(wavy().map_points(cloud())))
+    other_order = ComposedTransform(first=turn, then=wavy())
+    assert np.abs(both.map_points(cloud()) - other_order.map_points(cloud())).max() > 1.0
+    undone = ComposedTransform(first=both, then=InverseTransform(forward=both))
+    np.testing.assert_allclose(undone.map_points(cloud()), cloud(), atol=2e-3)  # the inverse stops at 0.001 mm
 
 
 def test_no_points_have_no_inverse_to_find():
