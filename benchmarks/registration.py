@@ -186,13 +186,29 @@ def _same_phase_checks(rows: Sequence[Row]) -> Iterator[Check]:
 
 
 def _error_checks(rows: Sequence[Row]) -> Iterator[Check]:
-    true, told = (np.concatenate([getattr(row, name) for row in rows]) for name in ("true_mm", "told_mm"))
-    yield Check(name="true error by told error, rms of all points", value=_rms(true) / _rms(told), least=0.8, most=1.25)
+    usual, hard = ([row for row in rows if (row.plan.kind == "hard") == is_hard] for is_hard in (False, True))
+    if usual:
+        yield Check(
+            name="true error by told error, rms of all points", value=_true_by_told(usual), least=0.8, most=1.25
+        )
+    if hard:
+        yield Check(name="the same of hard pairs, for information", value=_true_by_told(hard), most=np.inf)
+    true, told = _pooled(rows)
     far = true > FAR_OFF_MM
     name = f"AUC of the told error for points off by more than {FAR_OFF_MM:g} mm ({far.mean():.2%} of them)"
     yield Check(name=name, value=auc(told, far), least=0.95, most=1.0)
     missed = sum(row.tumor_mm > FAILED_MM and row.quality == "good" for row in rows)
     yield Check(name=f"cases with a tumor TRE over {FAILED_MM:g} mm graded good", value=missed, most=0)
+
+
+def _pooled(rows: Sequence[Row]) -> tuple[FloatArray, FloatArray]:
+    true, told = (np.concatenate([getattr(row, name) for row in rows]) for name in ("true_mm", "told_mm"))
+    return true, told
+
+
+def _true_by_told(rows: Sequence[Row]) -> float:
+    true, told = _pooled(rows)
+    return _rms(true) / _rms(told)
 
 
 def _mean(values: Iterator[float] | Sequence[float]) -> float:

@@ -17,7 +17,7 @@ from ablmargin.registration.symmetric import PyramidPair
 from ablmargin.registration.transform import SplineTransform
 
 SAMPLES = 16
-NOISE = 2.3
+NOISE = 1.8
 """Voxels that share an error: the variance of their mean is that much larger than if each had its own."""
 TISSUE_STIFFNESS = 3.0
 """What the map's bending costs in truth; alignments do best when they bend less than that. Both were set on pairs with known
