@@ -33,7 +33,8 @@ from registration_pairs import (
     plans,
     tumor_points,
 )
-from registration_rivals import rival_lines
+from registration_rivals import rival_scores
+from registration_scores import Score, summary_lines
 from registration_wrong import wrong_grades
 from scipy.stats import rankdata
 
@@ -258,7 +259,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=8, help="pairs of a kind; of all but the first two, six at most")
     parser.add_argument("--wrong", action="store_true", help="grades of 20 wrong and 20 good alignments")
     parser.add_argument("--large", action="store_true", help="cost of one large pair (Linux)")
-    parser.add_argument("--rivals", action="store_true", help="elastix, greedy and ANTs on the pairs in one phase")
+    parser.add_argument(
+        "--rivals", action="store_true", help="elastix, greedy and ANTs on the pairs in one phase, and means by program"
+    )
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the real CT and its liver mask")
     arguments = parser.parse_args()
     if not arguments.data.is_dir() and ("semireal" in arguments.kinds or arguments.wrong):
@@ -266,14 +269,17 @@ def main() -> int:
     todo = plans(arguments.kinds, arguments.seeds)
     if todo:
         print(HEADER)
-    rows = []
+    rows: list[Row] = []
+    scores: list[Score] = []
     for plan in todo:
         pair = make_pair(plan, arguments.data)
         rows.append(measured(plan, pair))
         print(rows[-1], flush=True)
         if arguments.rivals and plan.same_phase:
-            for line in rival_lines(pair):
-                print(f"           {plan.seed:4d} {line}", flush=True)
+            for score in rival_scores(pair):
+                scores.append(score)
+                print(f"           {plan.seed:4d} {score}", flush=True)
+    print(*summary_lines(scores), sep="\n")
     checks = list(checks_of(rows))
     checks += wrong_checks(rows, arguments.data) if arguments.wrong else ()
     checks += large_checks(arguments.data) if arguments.large else ()

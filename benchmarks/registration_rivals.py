@@ -2,8 +2,9 @@
 
 Each gets the texture on the 2 mm working grid, carried on beyond where it counts, and the rigid start, which is written into
 the moving picture's axes, so that nothing is resampled. Two masks tell where texture counts; the fixed one leaves out what
-doesn't count in either exam at the start. A program runs in a process of its own, so that its crash is a row. Their settings
-are fixed, and none was tuned on these pairs; those of elastix are the product's, which has it as its second engine.
+doesn't count in either exam at the start. A program runs on one thread in a process of its own, so that its crash is a row.
+Their settings were chosen by ``registration_tuning.py`` on other pairs; elastix is run by the product, which has it as its
+second engine.
 
 The command line, ``python benchmarks/registration_rivals.py PROGRAM FOLDER``, is that process.
 """
@@ -12,41 +13,44 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
+import os
 import pickle
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 from registration_pairs import align, prepared
+from registration_scores import Run, Score, score_of, watched_points
 
 from ablmargin.geometry import Array, FloatArray
-from ablmargin.registration.elastix import deform, shared_mask
+from ablmargin.registration.elastix import PARAMETERS, deform, shared_mask
 from ablmargin.registration.images import PreparedExam
 from ablmargin.registration.pyramid import Level, Pyramids
 from ablmargin.registration.register import RegistrationSettings
 from ablmargin.registration.transform import RigidTransform
-from ablmargin.simulation.pair import SimulatedPair, Truth
+from ablmargin.simulation.pair import SimulatedPair
+
+Settings = Mapping[str, Any]
+"""A program's own options by its own names, as JSON can hold them."""
 
 MODULES = {"elastix": "itk", "greedy": "picsl_greedy", "ants": "ants"}
+SETTINGS: dict[str, Settings] = {
+    "elastix": {},
+    "greedy": {"m": "WNCC 3x3x3", "s": "4vox 3vox", "n": "100x60x30"},
+    "ants": {"syn_sampling": 2, "reg_iterations": [40, 20, 10], "flow_sigma": 4, "total_sigma": 1},
+}
+"""What the benchmark runs; elastix's are changes to what the product gives it."""
+
 LIMIT_S = 900.0
+_ONE_THREAD = {"ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 _PARTS = ("fixed", "moving", "fixed_mask", "moving_mask")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class RivalRun:
-    """Where a program sends the points (n, 3), post frame, and its CPU time; None and why, if it gave no answer."""
-
-    program: str
-    points_mm: FloatArray | None = None
-    cpu_s: float | None = None
-    failure: str = ""
 
 
 def is_installed(program: str) -> bool:
@@ -55,25 +59,32 @@ def is_installed(program: str) -> bool:
 
 
 def run_rival(
-    program: str, pre: PreparedExam, post: PreparedExam, rigid: RigidTransform, points_mm: FloatArray
-) -> RivalRun:
+    program: str,
+    pre: PreparedExam,
+    post: PreparedExam,
+    rigid: RigidTransform,
+    points_mm: FloatArray,
+    *,
+    settings: Settings | None = None,
+) -> Run:
     """Let a program align two exams from a rigid start (post_from_pre), and map points (n, 3) of the pre frame."""
     if not is_installed(program):
-        return RivalRun(program=program, failure="not installed")
+        return Run(program=program, failure="not installed")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_inputs(folder, pre, post, rigid, points_mm)
+        (folder / "settings.json").write_text(json.dumps(SETTINGS.get(program) if settings is None else settings))
         command = [sys.executable, str(Path(__file__).resolve()), program, name]
         try:
-            done = subprocess.run(command, capture_output=True, timeout=LIMIT_S, check=False)
-        except subprocess.TimeoutExpired:
-            return RivalRun(program=program, failure=f"no result in {LIMIT_S:.0f} s")
-        if done.returncode != 0:
-            return RivalRun(program=program, failure=failure_of(done.returncode, done.stderr))
-        with np.load(folder / "moved.npz") as result:
-            return RivalRun(
-                program=program, points_mm=rigid.map_points(result["points_mm"]), cpu_s=float(result["cpu_s"])
+            done = subprocess.run(
+                command, capture_output=True, timeout=LIMIT_S, check=False, env=os.environ | _ONE_THREAD
             )
+        except subprocess.TimeoutExpired:
+            return Run(program=program, failure=f"no result in {LIMIT_S:.0f} s")
+        if done.returncode != 0:
+            return Run(program=program, failure=failure_of(done.returncode, done.stderr))
+        with np.load(folder / "moved.npz") as result:
+            return Run(program=program, points_mm=rigid.map_points(result["points_mm"]), cpu_s=float(result["cpu_s"]))
 
 
 def failure_of(returncode: int, stderr: bytes) -> str:
@@ -92,32 +103,19 @@ def failure_of(returncode: int, stderr: bytes) -> str:
     return f"failed ({last[:100]})"
 
 
-def rival_lines(pair: SimulatedPair) -> Iterator[str]:
-    """What the other programs make of a pair, beside the product without its ensemble."""
+def rival_scores(pair: SimulatedPair) -> Iterator[Score]:
+    """What the other programs make of a pair, after the rigid start and the product without its ensemble."""
     start = time.process_time()
     alignment = align(pair, RegistrationSettings(threads=1, ensemble=False))
     cpu_s = time.process_time() - start
-    truth, lesion = pair.truth, pair.truth.lesions[0]
-    points = np.concatenate([truth.landmarks_pre_mm, lesion.tumor_surface_pre_mm])
+    points = watched_points(pair.truth)
     exams, rigid = prepared(pair), alignment.rigid_post_from_pre
     runs = [
-        RivalRun(program="rigid start", points_mm=rigid.map_points(points), cpu_s=0.0),
-        RivalRun(program="ablmargin", points_mm=alignment.post_from_pre.map_points(points), cpu_s=cpu_s),
+        Run(program="rigid start", points_mm=rigid.map_points(points), cpu_s=0.0),
+        Run(program="ablmargin", points_mm=alignment.post_from_pre.map_points(points), cpu_s=cpu_s),
         *(run_rival(program, *exams, rigid, points) for program in MODULES),
     ]
-    return (f"{run.program:12s} {_figures(run, truth)}" for run in runs)
-
-
-def _figures(run: RivalRun, truth: Truth) -> str:
-    if run.points_mm is None:
-        return run.failure
-    liver, tumor = np.split(run.points_mm, [len(truth.landmarks_pre_mm)])
-    lesion = truth.lesions[0]
-    tumor_mm = np.linalg.norm(tumor - lesion.tumor_surface_post_mm, axis=1).mean()
-    liver_mm = np.linalg.norm(liver - truth.landmarks_post_mm, axis=1).mean()
-    margin_mm = lesion.margins_mm(tumor).min() - lesion.mam_mm
-    figures = f"tumor TRE {tumor_mm:5.2f}  liver TRE {liver_mm:5.2f}  MAM error {margin_mm:+5.2f}"
-    return f"{figures}  CPU s {run.cpu_s:5.1f}"
+    return (score_of(run, pair.truth) for run in runs)
 
 
 def write_inputs(
@@ -149,21 +147,23 @@ def displaced(field: sitk.Image, points_mm: FloatArray) -> FloatArray:
     return np.array([transform.TransformPoint(point) for point in points_mm.tolist()])
 
 
-def _elastix(folder: Path, points_mm: FloatArray) -> tuple[FloatArray, float]:
+def _elastix(folder: Path, points_mm: FloatArray, settings: Settings) -> tuple[FloatArray, float]:
     """The product's adapter, in the fixed frame as the others."""
     pre, post, rigid = pickle.loads((folder / "levels.pickle").read_bytes())
     importlib.import_module("itk").ElastixRegistrationMethod  # noqa: B018 - what is loaded when first asked for
+    parameters = {**PARAMETERS, **{name: (value,) for name, value in settings.items()}}
     start = time.process_time()
-    moved = deform(pre, post, rigid).map_points(points_mm)
+    moved = deform(pre, post, rigid, parameters).map_points(points_mm)
     return rigid.inverse().map_points(moved), time.process_time() - start
 
 
-def _greedy(folder: Path, points_mm: FloatArray) -> tuple[FloatArray, float]:
+def _greedy(folder: Path, points_mm: FloatArray, settings: Settings) -> tuple[FloatArray, float]:
     images = {part: sitk.ReadImage(str(folder / f"{part}.mha"), sitk.sitkFloat32) for part in _PARTS}
     program: Any = importlib.import_module("picsl_greedy").Greedy3D()
+    options = " ".join(f"-{name} {value}" for name, value in settings.items())
     start = time.process_time()
     program.execute(
-        "-i fixed moving -gm fixed_mask -mm moving_mask -m WNCC 3x3x3 -n 100x60x30 -s 4vox 3vox -threads 1 -o warp",
+        f"-i fixed moving -gm fixed_mask -mm moving_mask {options} -threads 1 -o warp",
         warp=None,
         **images,
     )
@@ -171,7 +171,7 @@ def _greedy(folder: Path, points_mm: FloatArray) -> tuple[FloatArray, float]:
     return displaced(program["warp"], points_mm), cpu_s
 
 
-def _ants(folder: Path, points_mm: FloatArray) -> tuple[FloatArray, float]:
+def _ants(folder: Path, points_mm: FloatArray, settings: Settings) -> tuple[FloatArray, float]:
     ants: Any = importlib.import_module("ants")
     images = {part: ants.image_read(str(folder / f"{part}.mha")) for part in _PARTS}
     start = time.process_time()
@@ -183,11 +183,8 @@ def _ants(folder: Path, points_mm: FloatArray) -> tuple[FloatArray, float]:
         mask=images["fixed_mask"],
         moving_mask=images["moving_mask"],
         syn_metric="CC",
-        syn_sampling=2,
-        reg_iterations=(40, 20, 10),
-        flow_sigma=4,
-        total_sigma=1,
         outprefix=str(folder / "ants_"),
+        **settings,
     )
     cpu_s = time.process_time() - start
     frame = importlib.import_module("pandas").DataFrame(points_mm, columns=["x", "y", "z"])
@@ -195,7 +192,7 @@ def _ants(folder: Path, points_mm: FloatArray) -> tuple[FloatArray, float]:
     return moved[["x", "y", "z"]].to_numpy(), cpu_s
 
 
-_RUNS: dict[str, Callable[[Path, FloatArray], tuple[FloatArray, float]]] = {
+_RUNS: dict[str, Callable[[Path, FloatArray, Settings], tuple[FloatArray, float]]] = {
     "elastix": _elastix,
     "greedy": _greedy,
     "ants": _ants,
@@ -206,7 +203,8 @@ def main() -> None:
     """Run one program on the inputs in a folder and leave its answer there."""
     program, name = sys.argv[1:]
     folder = Path(name)
-    points_mm, cpu_s = _RUNS[program](folder, np.load(folder / "points.npy"))
+    settings = json.loads((folder / "settings.json").read_text())
+    points_mm, cpu_s = _RUNS[program](folder, np.load(folder / "points.npy"), settings)
     np.savez(folder / "moved.npz", points_mm=points_mm, cpu_s=cpu_s)
 
 

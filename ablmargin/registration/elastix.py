@@ -13,6 +13,7 @@ S. Klein et al., elastix: a toolbox for intensity-based medical image registrati
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -25,7 +26,9 @@ from ablmargin.registration.sampling import Table
 from ablmargin.registration.symmetric import PyramidPair
 from ablmargin.registration.transform import RigidTransform, SplineTransform
 
-_PARAMETERS: dict[str, tuple[str, ...]] = {
+Parameters = Mapping[str, tuple[str, ...]]
+
+PARAMETERS: Parameters = {
     "Registration": ("MultiMetricMultiResolutionRegistration",),
     "Metric": ("AdvancedNormalizedCorrelation", "TransformBendingEnergyPenalty"),
     "Metric0Weight": ("1",),
@@ -49,6 +52,7 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
     "RandomSeed": ("1",),
     "WriteResultImage": ("false",),
 }
+"""In elastix's own words, lengths in mm."""
 
 
 class Elastix:
@@ -81,7 +85,7 @@ class Elastix:
         return f"free-form deformation on {texture} texture in the liver, elastix"
 
 
-def deform(fixed: Level, moving: Level, start: RigidTransform) -> SplineTransform:
+def deform(fixed: Level, moving: Level, start: RigidTransform, parameters: Parameters = PARAMETERS) -> SplineTransform:
     """The map from the fixed to the moving frame that elastix finds from a rigid start.
 
     Raises
@@ -90,14 +94,14 @@ def deform(fixed: Level, moving: Level, start: RigidTransform) -> SplineTransfor
         If elastix gives up.
     """
     itk: Any = importlib.import_module("itk")
-    parameters = itk.ParameterObject.New()
-    parameters.AddParameterMap(_PARAMETERS)
+    chosen = itk.ParameterObject.New()
+    chosen.AddParameterMap(dict(parameters))
     back = start.inverse()
     try:
         _, found = itk.elastix_registration_method(
             _placed(itk, fixed.picture, fixed, None),
             _placed(itk, moving.picture, moving, back),
-            parameter_object=parameters,
+            parameter_object=chosen,
             fixed_mask=_placed(itk, shared_mask(fixed, moving, start).astype(np.uint8), fixed, None),
             moving_mask=_placed(itk, (moving.counts > 0).astype(np.uint8), moving, back),
             number_of_threads=1,

@@ -9,6 +9,7 @@ import pytest
 import registration as benchmark
 import registration_pairs as pairs_
 import registration_rivals as rivals
+import registration_scores as scores_
 import registration_wrong as wrong_
 
 from ablmargin.geometry import Geometry
@@ -259,3 +260,41 @@ def test_a_rival_that_fails_tells_why(monkeypatch):
     monkeypatch.setattr(rivals, "is_installed", lambda program: True)
     run = rivals.run_rival("no-such-program", liver_exam(1), liver_exam(2), TURN, POINTS)
     assert run.failure == "failed (KeyError: 'no-such-program')"
+
+
+def score(program, tumor_mm, margin_mm, cpu_s):
+    return scores_.Score(program=program, tumor_mm=tumor_mm, liver_mm=0.3, mam_error_mm=margin_mm, cpu_s=cpu_s)
+
+
+def test_the_summary_has_means_and_worst_by_program_and_counts_failures():
+    rows = [
+        score("own", 0.2, -0.6, 2.0),
+        score("other", 1.0, 0.1, 30.0),
+        score("own", 0.4, 0.2, 4.0),
+        scores_.Score(program="other", failure="crashed (signal 11)"),
+        scores_.Score(program="third", failure="not installed"),
+    ]
+    _, *lines = scores_.summary_lines(rows)
+    # |MAM error| of 0.6 and 0.2 is 0.4 on average; with their signs it would be 0.2.
+    assert [line.replace("|", " ").split() for line in lines] == [
+        ["own", "0.30", "0.40", "0.30", "0.40", "0.60", "3.0", "2", "0"],
+        ["other", "1.00", "1.00", "0.30", "0.10", "0.10", "30.0", "1", "1"],
+        ["third", "no", "answer", "0", "1"],
+    ]
+    assert list(scores_.summary_lines([])) == []
+
+
+def test_the_truth_scores_nothing_and_a_shift_of_the_tumor_its_length(pair):
+    truth = pair.truth
+    points = truth.post_from_pre.map_points(scores_.watched_points(truth))
+    exact = scores_.score_of(scores_.Run(program="truth", points_mm=points, cpu_s=1.0), truth)
+    assert max(exact.tumor_mm, exact.liver_mm, abs(exact.mam_error_mm)) < 1e-6
+    points[len(truth.landmarks_pre_mm) :] += (0, 30, 40)
+    off = scores_.score_of(scores_.Run(program="shift", points_mm=points, cpu_s=1.0), truth)
+    assert (off.tumor_mm, off.liver_mm) == pytest.approx((50.0, 0.0), abs=1e-6)
+    assert off.mam_error_mm < -20.0  # far out of the zone
+
+
+def test_a_run_without_an_answer_keeps_its_reason(pair):
+    lost = scores_.score_of(scores_.Run(program="greedy", failure="not installed"), pair.truth)
+    assert str(lost).split(maxsplit=1) == ["greedy", "not installed"]
