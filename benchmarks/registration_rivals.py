@@ -43,8 +43,8 @@ Settings = Mapping[str, Any]
 MODULES = {"elastix": "itk", "greedy": "picsl_greedy", "ants": "ants"}
 SETTINGS: dict[str, Settings] = {
     "elastix": {},
-    "greedy": {"m": "WNCC 3x3x3", "s": "4vox 3vox", "n": "100x60x30"},
-    "ants": {"syn_sampling": 2, "reg_iterations": [40, 20, 10], "flow_sigma": 4, "total_sigma": 1},
+    "greedy": {"m": "WNCC 2x2x2", "s": "6vox 4vox", "n": "50x30x10"},
+    "ants": {"syn_sampling": 3, "reg_iterations": [100, 60, 0], "flow_sigma": 9, "total_sigma": 9},
 }
 """What the benchmark runs; elastix's are changes to what the product gives it."""
 

@@ -52,4 +52,28 @@ def test_a_trial_is_the_mean_over_its_pairs_and_its_worst():
 def test_a_setting_that_fails_once_is_never_the_best():
     sound = tuning.trial_of("sound", [scored(0.9), scored(0.9)])
     broken = tuning.trial_of("broken", [scored(0.1), Score(program="any", failure="crashed")])
-    assert tuning.best_of([broken, sound]) is sound
+    assert tuning.ranked([broken, sound]) == [sound]
+
+
+def test_the_tables_are_of_one_program_each():
+    scores = {("own", "a"): [scored(0.2)], ("other", "a"): [scored(0.3)], ("other", "b"): [scored(0.1)]}
+    assert [trial.name for trial in tuning.ranked(tuning.trials_of("other", scores))] == ["b", "a"]
+
+
+def test_the_best_three_of_the_first_pair_go_on(monkeypatch, capsys):
+    """Errors grow with the setting's number, but for the last, which is best at first and bad later."""
+    names = [f"setting {number}" for number in range(6)]
+    monkeypatch.setattr(tuning, "TRIALS", {"any": {name: {} for name in names}})
+    asked = []
+
+    def tried(plan, wanted, _data):
+        asked.append(wanted["any"])
+        last_mm = 0.05 if plan == tuning.PAIRS[0] else 5.0
+        return [(name, scored(last_mm if name == names[-1] else 0.1 + names.index(name))) for name in wanted["any"]]
+
+    monkeypatch.setattr(tuning, "tried", tried)
+    monkeypatch.setattr("sys.argv", ["tuning", "--programs", "any"])
+    assert tuning.main() == 0
+    assert asked == [names, [names[5], names[0], names[1]]]
+    last_table = capsys.readouterr().out.rpartition("|---|")[2]
+    assert [line[2:11] for line in last_table.splitlines() if line.startswith("| ")] == [names[0], names[1], names[5]]
