@@ -46,12 +46,12 @@ _ANTS = {"syn_sampling": 3, "reg_iterations": [100, 60, 0], "flow_sigma": 9, "to
 
 TRIALS: dict[str, dict[str, Settings]] = {
     "ablmargin": {
-        "stiffness 10, knots 18 mm": {"stiffness": 10.0, "knot_mm": 18.0},
-        "stiffness 5": {"stiffness": 5.0, "knot_mm": 18.0},
-        "stiffness 20": {"stiffness": 20.0, "knot_mm": 18.0},
-        "stiffness 40": {"stiffness": 40.0, "knot_mm": 18.0},
-        "knots 14 mm": {"stiffness": 10.0, "knot_mm": 14.0},
-        "knots 24 mm": {"stiffness": 10.0, "knot_mm": 24.0},
+        "the product's": {},
+        "stiffness 5": {"stiffness": 5.0},
+        "stiffness 20": {"stiffness": 20.0},
+        "stiffness 40": {"stiffness": 40.0},
+        "knots 14 mm": {"knot_mm": 14.0},
+        "knots 24 mm": {"knot_mm": 24.0},
     },
     "elastix": {
         "bending 100, grid 18 mm, 300 iterations, 2000 samples": _ELASTIX,
