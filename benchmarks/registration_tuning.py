@@ -48,7 +48,7 @@ TRIALS: dict[str, dict[str, Settings]] = {
     "ablmargin": {
         "the product's": {},
         "stiffness 5": {"stiffness": 5.0},
-        "stiffness 20": {"stiffness": 20.0},
+        "stiffness 10": {"stiffness": 10.0},
         "stiffness 40": {"stiffness": 40.0},
         "knots 14 mm": {"knot_mm": 14.0},
         "knots 24 mm": {"knot_mm": 24.0},
