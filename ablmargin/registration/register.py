@@ -115,11 +115,13 @@ class Alignment:
         error = self.local_error(points_mm)
         sd_mm = None if error is None else error.sd_mm
         change = float(jacobian_determinants(self.post_from_pre, points_mm).mean()) - 1.0
+        inconsistency_mm = self._inverse_consistency_mm(points_mm)
         grading = grade(
             livers=self.livers,
             textures=self.textures,
             phases_match=self.phases_match,
             both_ways=self.both_ways,
+            inverse_consistency_mm=inconsistency_mm,
             sd_mm=sd_mm,
             volume_change=change,
         )
@@ -130,7 +132,7 @@ class Alignment:
             liver_asd_mm=self.livers.asd_mm,
             jacobian_min=self.livers.jacobian_min,
             folded_share=self.livers.folded_share,
-            inverse_consistency_mm=self._inverse_consistency_mm(points_mm),
+            inverse_consistency_mm=inconsistency_mm,
             engine_distance_mm=self._engine_distance_mm(points_mm),
             sd_mm=sd_mm,
             quality=grading.quality,

@@ -16,6 +16,7 @@ FINE = {
     "textures": TEXTURES,
     "phases_match": True,
     "both_ways": True,
+    "inverse_consistency_mm": 0.4,
     "sd_mm": 0.5,
     "volume_change": 0.0,
 }
@@ -46,6 +47,8 @@ def test_an_error_that_was_not_estimated_is_no_finding():
         ({"sd_mm": float("nan")}, "failed", "uncertain"),
         ({"sd_mm": 1.6, "phases_match": False}, "failed", "uncertain by 1.6 mm"),
         ({"both_ways": False}, "doubtful", "folds near the liver"),
+        ({"inverse_consistency_mm": 2.1}, "doubtful", "ends 2.1 mm from where it was"),
+        ({"inverse_consistency_mm": float("nan")}, "doubtful", "misplaced"),
         ({"volume_change": 0.25}, "doubtful", "+25%"),
         ({"volume_change": -0.25}, "doubtful", "-25%"),
     ],
