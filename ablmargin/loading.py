@@ -19,7 +19,7 @@ from ablmargin.geometry import Geometry
 from ablmargin.imagefile import ENDINGS, is_image_file, load_mask_file, load_volume_file
 from ablmargin.loaded import LoadedImage, PatientDigest
 from ablmargin.progress import Progress, silent
-from ablmargin.regrid import require_inside, resampled, resampling_cautions
+from ablmargin.regrid import require_inside, require_one_frame, resampled, resampling_cautions, transferred
 from ablmargin.volume import LabelMask, Structure
 
 _KINDS_SKIPPED = {
@@ -119,7 +119,7 @@ def load_mask(
 
 
 def moved_onto(mask: LabelMask, onto: Geometry, *, name: str, cautions: list[Caution]) -> LabelMask:
-    """Bring a mask onto a grid by its place in the patient.
+    """Bring a mask onto a grid by its place in the patient: voxel by voxel where centers meet, else interpolated.
 
     Parameters
     ----------
@@ -131,13 +131,18 @@ def moved_onto(mask: LabelMask, onto: Geometry, *, name: str, cautions: list[Cau
     Raises
     ------
     GeometryMismatchError
-        If a voxel of the mask lies outside the grid.
+        If a voxel of the mask lies outside the grid, or the mask in another frame of reference (FRAME_MISMATCH).
     EmptyMaskError
-        If the grid is too coarse for it.
+        If the mask is empty, or the grid is too coarse for it.
     """
     if mask.geometry.same_grid_as(onto):
         return replace(mask, geometry=onto)
+    require_one_frame(mask, onto, source=name)
+    mask.require_not_empty()
     require_inside(mask, onto, source=name)
+    same = transferred(mask, onto)
+    if same is not None:
+        return same
     moved = resampled(mask, onto)
     moved.require_not_empty()
     cautions += resampling_cautions(mask, moved)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from ablmargin.errors import Caution, Fault, GeometryMismatchError
-from ablmargin.geometry import Array, BoolArray, FloatArray, Geometry, triple
+from ablmargin.geometry import SAME_GRID_TOLERANCE_MM, Array, BoolArray, FloatArray, Geometry, triple
 from ablmargin.itk import resample
 from ablmargin.volume import INSIDE_SHARE, LabelMask
 
@@ -30,6 +30,37 @@ def resampled(mask: LabelMask, target: Geometry) -> LabelMask:
         If no voxel is set.
     """
     return _hard(mask, target) if mask.fractions is None else _soft(mask, target)
+
+
+def transferred(mask: LabelMask, target: Geometry) -> LabelMask | None:
+    """The mask on a grid in the same frame that has the mask's voxels: cropped, padded, turned by right angles, mirrored.
+
+    None if voxel centers don't meet (within 0.01 mm), or the target lacks some of the mask's voxels.
+    """
+    part = mask.cropped(*mask.bounding_box())
+    steps = np.linalg.solve(target.affine[:3, :3], part.geometry.affine[:3, :3])
+    corners = target.indices_at(part.geometry.corners_mm)
+    turn, places = np.rint(steps), np.rint(corners).astype(int)
+    off_mm = np.abs((corners - places) * target.spacing_mm).max()
+    low, high = places.min(axis=0), places.max(axis=0) + 1
+    one_to_one = np.array_equal(np.abs(turn) @ np.abs(turn).T, np.eye(3))
+    if not one_to_one or off_mm > SAME_GRID_TOLERANCE_MM or low.min() < 0 or (high > target.shape).any():
+        return None
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    voxels = np.zeros(target.shape, np.bool_)
+    voxels[box] = _turned(part.voxels, turn)
+    fractions = None
+    if part.fractions is not None:
+        fractions = np.zeros(target.shape, np.float32)
+        fractions[box] = _turned(part.fractions, turn)
+    return replace(mask, voxels=voxels, fractions=fractions, geometry=target)
+
+
+def _turned(array: Array, turn: FloatArray) -> Array:
+    """An array with its axes put where a signed permutation matrix sends them."""
+    order = np.abs(turn).argmax(axis=1)
+    mirrored = tuple(np.flatnonzero(turn.sum(axis=1) < 0).tolist())
+    return np.asarray(np.flip(array.transpose(order), mirrored))
 
 
 def _hard(mask: LabelMask, target: Geometry) -> LabelMask:
@@ -113,6 +144,24 @@ def require_inside(mask: LabelMask, onto: Geometry, *, source: str = "") -> None
             remedy="Check that the mask was drawn on this image, and its orientation.",
         )
     )
+
+
+def require_one_frame(mask: LabelMask, onto: Geometry, *, source: str = "") -> None:
+    """Raise GeometryMismatchError if a mask and a grid are known to lie in different frames of reference.
+
+    ``source`` names the mask in the error, if not its origin's name.
+    """
+    if not mask.geometry.shares_frame_with(onto):
+        raise GeometryMismatchError(
+            Fault(
+                code="FRAME_MISMATCH",
+                source=source or mask.origin.name,
+                found="another frame of reference than the image's",
+                expected="a mask that was drawn on this image, or on one of the same examination",
+                remedy="Check that pre and post aren't exchanged; else draw or export the mask on this image.",
+                attribute="FrameOfReferenceUID (0020,0052)",
+            )
+        )
 
 
 def _row_ends(voxels: BoolArray) -> Array:
