@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ablmargin.errors import AblMarginError, InputError
     from ablmargin.geometry import Geometry
     from ablmargin.intake import CaseRequest, open_case
+    from ablmargin.loading import load_mask
+    from ablmargin.maskfiles import save_mask, save_masks
     from ablmargin.pipeline import Settings, align, analyze, measure_masks
     from ablmargin.report.casefolder import write_case_folder
     from ablmargin.result import CaseResult
@@ -25,6 +27,8 @@ _HOMES = {
     "ablmargin.errors": ("AblMarginError", "InputError"),
     "ablmargin.geometry": ("Geometry",),
     "ablmargin.intake": ("CaseRequest", "open_case"),
+    "ablmargin.loading": ("load_mask",),
+    "ablmargin.maskfiles": ("save_mask", "save_masks"),
     "ablmargin.pipeline": ("Settings", "align", "analyze", "measure_masks"),
     "ablmargin.report.casefolder": ("write_case_folder",),
     "ablmargin.result": ("CaseResult",),
@@ -48,8 +52,11 @@ __all__ = [
     "Volume",
     "align",
     "analyze",
+    "load_mask",
     "measure_masks",
     "open_case",
+    "save_mask",
+    "save_masks",
     "write_case_folder",
 ]
 

@@ -88,3 +88,14 @@ class EmptyMaskError(InputError):
 
 class RegistrationError(AblMarginError, RuntimeError):
     """No alignment of the two images could be computed."""
+
+
+def printable(text: str) -> str:
+    r"""Text with everything that isn't printable escaped, so that a name can't forge a line or color a terminal.
+
+    Examples
+    --------
+    >>> printable("a\nb")
+    'a\\nb'
+    """
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

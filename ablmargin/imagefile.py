@@ -7,8 +7,6 @@ of two that contradict each other it takes one, both without a word.
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 import struct
 import zlib
 from dataclasses import replace
@@ -18,15 +16,16 @@ import numpy as np
 import SimpleITK as sitk
 
 from ablmargin.case import SeriesRecord
-from ablmargin.errors import EmptyMaskError, Fault, InputError, UsageError
+from ablmargin.errors import Fault, InputError, UsageError
 from ablmargin.geometry import Array, Geometry
 from ablmargin.imageheader import HeaderError, geometry_in_header
 from ablmargin.itk import geometry_of, image_of
 from ablmargin.loaded import LoadedImage, hu_faults
-from ablmargin.volume import INSIDE_SHARE, LabelMask, MaskOrigin, Structure, Volume
+from ablmargin.segments import SOFT_METHOD, origin_in, require_drawn, whole_file
+from ablmargin.volume import LabelMask, Structure, Volume
 
 ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha")
-"""What can be read and written; ``.seg.nrrd`` is a ``.nrrd`` that names its segments."""
+"""What can be read and written."""
 
 SOME_LABELS, SCALE_TOPS = 8, (100, 255)
 """More labels than this, up to just one of these values, are rather a probability map's steps."""
@@ -34,12 +33,8 @@ SOME_LABELS, SCALE_TOPS = 8, (100, 255)
 MANY_LABELS = 20
 """A label map with more labels than this may as well be a gray image."""
 
-SOFT_METHOD = "given as a file (shares of voxels)"
-
 _SHARE_TOLERANCE = 1e-5
 """How far single precision may take a share out of 0..1."""
-
-_SEGMENT_NAME = re.compile(r"Segment\d+_Name")
 
 
 def is_image_file(path: Path) -> bool:
@@ -56,7 +51,7 @@ def load_volume_file(path: Path) -> LoadedImage:
         If the file can't be read, isn't one 3-D image, doesn't say where it lies (VOLUME_NO_GEOMETRY), has slanted
         axes (VOLUME_SHEARED) or two contradicting places (VOLUME_GEOMETRY_CONFLICT), or if its values can't be HU.
     """
-    array, geometry, _ = _read(path, "VOLUME")
+    array, geometry = _read(path, "VOLUME")
     voxels = array.astype(np.float32)
     if not np.isfinite(voxels).all():
         raise InputError(_fault(path, "VOLUME_NOT_FINITE", "NaN or infinite values", "Hounsfield units everywhere"))
@@ -78,7 +73,7 @@ def load_mask_file(path: Path, label: str | int | None, structure: Structure) ->
     Parameters
     ----------
     label : str or int, optional
-        A label value, or for ``.seg.nrrd`` the name of a segment. None where the file holds one label only.
+        A label value. None where the file holds one label only.
 
     Returns
     -------
@@ -94,25 +89,21 @@ def load_mask_file(path: Path, label: str | int | None, structure: Structure) ->
         (MASK_SEVERAL_LABELS), not the one chosen (MASK_LABEL_MISSING), one chosen in a soft mask (MASK_SOFT_LABEL), or
         values that are neither labels nor shares (MASK_NOT_BINARY).
     """
-    array, geometry, segments = _read(path, "MASK")
+    array, geometry = _read(path, "MASK")
     values = np.unique(array[array != 0])
-    origin = MaskOrigin(
-        name=path.name if label is None else f"{path.name}#{label}",
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        drawn_spacing_mm=geometry.spacing_mm,
-    )
+    origin = origin_in(path, label, geometry)
     if _are_shares(values):
         if label is not None:
             found, remedy = "shares of voxels between 0 and 1, no labels", "Leave the hash and what follows it out."
             raise InputError(_fault(path, "MASK_SOFT_LABEL", found, f"a label {str(label)!r}", remedy))
         origin = replace(origin, method=SOFT_METHOD)
         shares = np.clip(array.astype(np.float32), 0.0, 1.0)
-        return _not_empty(LabelMask.soft(shares, geometry=geometry, structure=structure, origin=origin), path)
+        return require_drawn(LabelMask.soft(shares, geometry=geometry, structure=structure, origin=origin), path)
     _require_labels(path, values)
     if label is None and len(values) > 1:
-        raise InputError(_several_labels(path, values, segments))
-    chosen = array != 0 if label is None else array == _value_of(path, label, values, segments)
-    return _not_empty(LabelMask(voxels=chosen, geometry=geometry, structure=structure, origin=origin), path)
+        raise InputError(_several_labels(path, values))
+    chosen = array != 0 if label is None else array == _value_of(path, label, values)
+    return require_drawn(LabelMask(voxels=chosen, geometry=geometry, structure=structure, origin=origin), path)
 
 
 def save_mask(mask: LabelMask, path: Path) -> None:
@@ -142,8 +133,8 @@ def save_vector_field(vectors_mm: Array, geometry: Geometry, path: Path) -> None
     _write(image, path)
 
 
-def _read(path: Path, what: str) -> tuple[Array, Geometry, dict[str, int]]:
-    """Voxels, their grid and the label values of named segments; every failure becomes an InputError."""
+def _read(path: Path, what: str) -> tuple[Array, Geometry]:
+    """Voxels and their grid; every failure becomes an InputError."""
     if path.stat().st_size == 0:
         found, expected = "an empty file of 0 bytes", "a NIfTI, NRRD or MetaImage file"
         raise InputError(_fault(path, "FILE_UNREADABLE", found, expected))
@@ -165,17 +156,7 @@ def _read(path: Path, what: str) -> tuple[Array, Geometry, dict[str, int]]:
         geometry = from_header or geometry_of(image)
     except ValueError:
         raise InputError(_fault(path, f"{what}_SHEARED", "slanted axes", "axes at right angles")) from None
-    return sitk.GetArrayFromImage(image), geometry, _segments(image)
-
-
-def _segments(image: sitk.Image) -> dict[str, int]:
-    """Label values by segment name, as 3D Slicer writes them into a ``.seg.nrrd`` header."""
-    segments = {}
-    for key in filter(_SEGMENT_NAME.fullmatch, image.GetMetaDataKeys()):
-        value_key = key.replace("_Name", "_LabelValue")
-        if image.HasMetaDataKey(value_key) and image.GetMetaData(value_key).isdecimal():
-            segments[image.GetMetaData(key)] = int(image.GetMetaData(value_key))
-    return segments
+    return sitk.GetArrayFromImage(image), geometry
 
 
 def _are_shares(values: Array) -> bool:
@@ -184,14 +165,6 @@ def _are_shares(values: Array) -> bool:
         return False
     in_range = values.min() >= -_SHARE_TOLERANCE and values.max() <= 1 + _SHARE_TOLERANCE
     return bool(in_range and (values != np.rint(values)).any())
-
-
-def _not_empty(mask: LabelMask, path: Path) -> LabelMask:
-    if mask.is_empty:
-        found = "no voxel set" if mask.fractions is None else f"no voxel with a share of {INSIDE_SHARE} or more"
-        remedy = "Check that the right file was given."
-        raise EmptyMaskError(_fault(path, "MASK_EMPTY", found, f"the {mask.structure}", remedy))
-    return mask
 
 
 def _require_labels(path: Path, values: Array) -> None:
@@ -203,13 +176,13 @@ def _require_labels(path: Path, values: Array) -> None:
         raise InputError(_fault(path, "MASK_NOT_BINARY", found, expected, _scale_remedy(values)))
 
 
-def _several_labels(path: Path, values: Array, segments: dict[str, int]) -> Fault:
-    if len(values) > SOME_LABELS and values[-1] in SCALE_TOPS and not segments:
+def _several_labels(path: Path, values: Array) -> Fault:
+    if len(values) > SOME_LABELS and values[-1] in SCALE_TOPS:
         return _scaled_shares(path, values)
     remedy = f"Choose one with a hash, such as {path.name}#{values[0]:g}."
-    if len(values) > MANY_LABELS and not segments:
+    if len(values) > MANY_LABELS:
         remedy += f" {_scale_remedy(values)}"
-    return _fault(path, "MASK_SEVERAL_LABELS", _listed(values, segments), "one label, or the choice of one", remedy)
+    return _fault(path, "MASK_SEVERAL_LABELS", _listed(values), "one label, or the choice of one", remedy)
 
 
 def _scaled_shares(path: Path, values: Array) -> Fault:
@@ -235,37 +208,27 @@ def _scale(largest: float) -> float:
     return next((top for top in (1.0, 100.0, 255.0, 65535.0) if 0.9 * top <= largest <= top), largest)
 
 
-def _value_of(path: Path, label: str | int, values: Array, segments: dict[str, int]) -> int:
-    """The label value that a number or a segment's name stands for; a name wins over a number."""
+def _value_of(path: Path, label: str | int, values: Array) -> int:
     text = str(label)
-    value = segments.get(text, int(text) if text.isdecimal() else None)
+    value = int(text) if text.isdecimal() else None
     if value is None or value not in values:
-        found = f"no label {text!r}, but {_listed(values, segments)}"
+        found = f"no label {text!r}, but {_listed(values)}"
         raise InputError(_fault(path, "MASK_LABEL_MISSING", found, "one of the file's labels", "Choose one of them."))
     return value
 
 
-def _listed(values: Array, segments: dict[str, int]) -> str:
+def _listed(values: Array) -> str:
     if not len(values):
         return "no label at all"
-    names = {value: name for name, value in segments.items()}
-    shown = [f"{value:g} ({names[value]})" if value in names else f"{value:g}" for value in values[:20].tolist()]
-    return (
-        f"{len(values)} label{'s' if len(values) > 1 else ''}: {', '.join(shown)}{', ...' if len(values) > 20 else ''}"
-    )
+    shown = ", ".join(f"{value:g}" for value in values[:20].tolist())
+    return f"{len(values)} label{'s' if len(values) > 1 else ''}: {shown}{', ...' if len(values) > 20 else ''}"
 
 
 def _write(image: sitk.Image, path: Path) -> None:
-    """Write beside the place first, so that a file appears whole or not at all."""
     if not is_image_file(path):
         raise UsageError(f"{path.name}: expected a name that ends in {', '.join(ENDINGS)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
-    try:
+    with whole_file(path) as unfinished:
         sitk.WriteImage(image, unfinished, useCompression=True)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _fault(path: Path, code: str, found: str, expected: str, remedy: str = "Export the file again.") -> Fault:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gzip
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -181,18 +181,42 @@ def _squared(affine: FloatArray) -> FloatArray:
     return squared
 
 
-def _check_nrrd(head: bytes) -> None:
-    lines = head.split(b"\n\n")[0].replace(b"\r", b"").decode("latin-1").splitlines()
-    if not lines or not lines[0].startswith("NRRD000"):
+def nrrd_fields(path: Path) -> dict[str, str]:
+    """Fields of a NRRD header, ``field: value`` with names in lower case, and its key/value pairs, ``key:=value``.
+
+    Raises
+    ------
+    HeaderError
+        FILE_FORMAT, if it is no NRRD file.
+    """
+    return _fields(_head(path))
+
+
+def require_nrrd_space(fields: Mapping[str, str]) -> None:
+    """Raise HeaderError unless a NRRD header says where its voxels lie in the patient."""
+    space = fields.get("space", "not given").lower()
+    if space not in _NRRD_SPACES or not {"space directions", "space origin"} <= fields.keys():
+        found = f"space {space!r}, directions or origin missing"
+        raise HeaderError("NO_GEOMETRY", found, "the fields space, space directions and space origin")
+
+
+def _fields(head: bytes) -> dict[str, str]:
+    lines = head.replace(b"\r\n", b"\n").split(b"\n\n")[0].decode("utf-8", "replace").split("\n")
+    if not lines[0].startswith("NRRD000"):
         raise HeaderError("FILE_FORMAT", "another kind of header", "a NRRD header")
-    fields = {
-        key.strip().lower(): value.strip().lower() for key, sign, value in (li.partition(":") for li in lines) if sign
+    split = (line.partition(":") for line in lines[1:] if not line.startswith("#"))
+    return {
+        key if value.startswith("=") else key.strip().lower(): value.removeprefix("=").strip()
+        for key, sign, value in split
+        if sign
     }
+
+
+def _check_nrrd(head: bytes) -> None:
+    fields = _fields(head)
     if fields.get("dimension") != "3":
         raise HeaderError("NOT_3D", f"dimension {fields.get('dimension', 'unknown')}", "one image of three dimensions")
-    if fields.get("space") not in _NRRD_SPACES or not {"space directions", "space origin"} <= fields.keys():
-        found = f"space {fields.get('space', 'not given')!r}, directions or origin missing"
-        raise HeaderError("NO_GEOMETRY", found, "the fields space, space directions and space origin")
+    require_nrrd_space(fields)
 
 
 def _check_metaimage(head: bytes) -> None:

@@ -16,8 +16,9 @@ from ablmargin.dicom.discover import Discovery, SeriesFiles, discover
 from ablmargin.dicom.load import load_series
 from ablmargin.errors import Caution, DicomError, Fault, InputError, UsageError
 from ablmargin.geometry import Geometry
-from ablmargin.imagefile import ENDINGS, is_image_file, load_mask_file, load_volume_file
+from ablmargin.imagefile import ENDINGS, is_image_file, load_volume_file
 from ablmargin.loaded import LoadedImage, PatientDigest
+from ablmargin.maskfiles import load_mask_from
 from ablmargin.progress import Progress, silent
 from ablmargin.regrid import require_inside, require_one_frame, resampled, resampling_cautions, transferred
 from ablmargin.volume import LabelMask, Structure
@@ -80,38 +81,36 @@ def load_mask(
 ) -> LabelMask:
     """Load a mask and bring it onto its image's grid.
 
-    On the same grid (corners within 0.01 mm) it is taken as it is; on another grid it is interpolated where it lies in
-    space. Shares of voxels are kept for a tumor and an ablation zone; of a liver, whose border only tells depths, the
+    Where voxel centers meet (within 0.01 mm), also if the mask's grid is cropped, turned or mirrored, it is taken as it is;
+    on another grid it is interpolated where it lies in space. Shares of voxels are kept for a tumor and an ablation zone; of a liver, whose border only tells depths, the
     voxels that lie inside by half or more are taken.
 
     Parameters
     ----------
     text : str
-        ``path`` or ``path#label``.
+        ``path`` or ``path#label``, the label being a number or a segment's name.
     onto : Geometry, optional
         The image's grid; the result has exactly this geometry. None keeps the mask's own grid.
     source_name : str
         The option that named the mask, for messages: ``--tumor``. The mask's origin keeps it with the file's last name;
         folders, which may be named after patients, only appear in errors.
     cautions : list of Caution, optional
-        Gets MASK_SOFT if the mask holds shares of voxels, MASK_RESAMPLED, and MASK_VOLUME_CHANGED if the new grid can't
-        hold the shape.
+        Gets MASK_SOFT if the mask holds shares of voxels, MASK_RESAMPLED, MASK_VOLUME_CHANGED if the new grid can't hold
+        the shape, and what is to know of a DICOM file: MASK_GAPS, MASK_POINTS_SKIPPED, MASK_SPACING_INFERRED.
 
     Raises
     ------
     GeometryMismatchError
-        If a voxel of the mask lies outside the image.
+        If a voxel of the mask lies outside the image, or the mask in another frame of reference.
     InputError
-        See :func:`ablmargin.imagefile.load_mask_file`; PATH_MISSING, and MASK_FORMAT for other formats.
+        See :func:`ablmargin.maskfiles.load_mask_from`; PATH_MISSING.
     """
     path, label = path_and_label(text)
     name = f"{source_name} {text}".strip()
-    require_there(path, name, expected=f"a mask in {', '.join(ENDINGS)}")
-    if not path.is_file() or not is_image_file(path):
-        raise InputError(_format_fault(name))
-    mask = load_mask_file(path, label, structure)
-    mask = replace(mask, origin=replace(mask.origin, name=f"{source_name} {mask.origin.name}".strip()))
+    require_there(path, name, expected="a mask: a volume file, .seg.nrrd, DICOM SEG or RTSTRUCT")
     told: list[Caution] = [] if cautions is None else cautions
+    mask = load_mask_from(path, label, structure, onto=onto, told=told, name=name)
+    mask = replace(mask, origin=replace(mask.origin, name=f"{source_name} {mask.origin.name}".strip()))
     if mask.fractions is not None:
         told.append(_soft_caution(mask))
         mask = replace(mask, fractions=None) if structure is Structure.LIVER else mask
@@ -261,13 +260,3 @@ def _soft_caution(mask: LabelMask) -> Caution:
     )
     message = f"{mask.origin.name} holds shares of voxels between 0 and 1; {used}"
     return Caution(code="MASK_SOFT", message=message)
-
-
-def _format_fault(name: str) -> Fault:
-    return Fault(
-        code="MASK_FORMAT",
-        source=name,
-        found="another kind of file",
-        expected=f"a mask in {', '.join(ENDINGS)}",
-        remedy="Export the segmentation in one of these formats.",
-    )

@@ -12,7 +12,9 @@ from ablmargin.case import RasMutation, require_plain_name
 from ablmargin.errors import UsageError
 from ablmargin.registration.enginename import EngineName
 
-_MASK = "NIfTI, NRRD or MetaImage; one of several labels is named after a hash: labels.nii.gz#3."
+_MASK = (
+    "NIfTI, NRRD, MetaImage, .seg.nrrd, DICOM SEG or RTSTRUCT; one of several is named after a hash: plan.dcm#Tumor 1."
+)
 
 Out = Annotated[Path, typer.Option("--out", help="The case folder to make.", metavar="DIR")]
 PrePath = Annotated[

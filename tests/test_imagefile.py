@@ -23,15 +23,12 @@ def code_of(call, *arguments):
     return fault.code
 
 
-def labels_file(path, array=None, *, geometry=None, **segments):
+def labels_file(path, array=None, *, geometry=None):
     """A label map with three labels, of 5, 3 and 2 voxels."""
     if array is None:
         array = np.zeros((4, 5, 6), np.uint8)
         array.ravel()[:10] = [1, 1, 1, 1, 1, 2, 2, 2, 7, 7]
-    image = image_of(array, geometry or grid(array.shape))
-    for key, value in segments.items():
-        image.SetMetaData(key, value)
-    sitk.WriteImage(image, path)
+    sitk.WriteImage(image_of(array, geometry or grid(array.shape)), path)
     return path
 
 
@@ -198,20 +195,6 @@ def test_one_label_of_any_value_is_a_mask(tmp_path):
         array[1, 2, 3] = value
         path = labels_file(tmp_path / f"{number}.nrrd", array)
         assert np.argwhere(load_mask_file(path, None, Structure.LIVER).voxels).tolist() == [[1, 2, 3]]
-
-
-def test_segments_have_names(tmp_path):
-    path = labels_file(
-        tmp_path / "m.seg.nrrd",
-        Segment0_Name="Tumor 1",
-        Segment0_LabelValue="2",
-        Segment1_Name="1",
-        Segment1_LabelValue="7",
-    )
-    assert np.count_nonzero(load_mask_file(path, "Tumor 1", Structure.TUMOR).voxels) == 3
-    assert np.count_nonzero(load_mask_file(path, "1", Structure.TUMOR).voxels) == 2  # the name wins over the number
-    with pytest.raises(InputError, match=r"2 \(Tumor 1\)"):
-        load_mask_file(path, "Tumor 2", Structure.TUMOR)
 
 
 def test_masks_that_are_none(tmp_path):

@@ -8,6 +8,10 @@ from pydicom import config
 from pydicom.datadict import tag_for_keyword
 from pydicom.uid import UID
 
+from ablmargin.errors import printable
+
+__all__ = ["attribute", "iso_time", "number", "printable", "uid_of"]
+
 
 def number(text: str) -> float:
     """The number of a decimal string; NaN for anything else, such as a decimal comma.
@@ -58,14 +62,3 @@ def attribute(keyword: str) -> str:
 def uid_of(text: str) -> UID:
     """A UID, valid or not, without pydicom's warning, which would quote it."""
     return UID(text, config.IGNORE)
-
-
-def printable(text: str) -> str:
-    r"""Text with everything that isn't printable escaped, so that a name can't forge a line or color a terminal.
-
-    Examples
-    --------
-    >>> printable("a\nb")
-    'a\\nb'
-    """
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

@@ -1,0 +1,52 @@
+"""The CT series that an outline was drawn on, as written DICOM objects refer to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from ablmargin.dicom.checks import check_series
+from ablmargin.dicom.discover import discover
+from ablmargin.dicom.quiet import quiet
+from ablmargin.dicom.stack import Stack
+from ablmargin.errors import DicomError, Fault
+from ablmargin.geometry import Geometry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SourceSeries:
+    """Headers of a CT series, in the order of its grid's slices."""
+
+    slices: tuple[Dataset, ...]
+    geometry: Geometry
+
+
+def source_series(path: Path, grid: Geometry) -> SourceSeries:
+    """The CT series under a path whose grid is the one asked for.
+
+    Raises
+    ------
+    DicomError
+        SOURCE_GRID if no series lies on that grid, SERIES_AMBIGUOUS if several do.
+    """
+    stacks = [stack for stack in (check_series(series).stack for series in discover(path).series) if stack]
+    fitting = [stack for stack in stacks if stack.geometry.same_grid_as(grid)]
+    if len(fitting) != 1:
+        raise DicomError(_fault(path, stacks, fitting))
+    with quiet():
+        slices = tuple(pydicom.dcmread(header.path, stop_before_pixels=True) for header in fitting[0].headers)
+    return SourceSeries(slices=slices, geometry=fitting[0].geometry)
+
+
+def _fault(path: Path, stacks: list[Stack], fitting: list[Stack]) -> Fault:
+    expected = "one CT series on the mask's own grid, for the DICOM object to refer to"
+    if fitting:
+        found = f"{len(fitting)} CT series on this grid"
+        remedy = "Name the folder of the series that the mask was drawn on."
+        return Fault(code="SERIES_AMBIGUOUS", source=str(path), found=found, expected=expected, remedy=remedy)
+    found = f"{len(stacks)} readable CT series, none on this grid"
+    remedy = "Load the mask onto its image first, or write .nii.gz, .nrrd, .seg.nrrd or .mha."
+    return Fault(code="SOURCE_GRID", source=str(path), found=found, expected=expected, remedy=remedy)
