@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,9 @@ from ablmargin.volume import LabelMask, Structure
 OFFSETS_MM = {"Tumor 1": (-4.0, 2.0, 3.0), "zone": (1.0, -3.0, -2.0)}
 RADII_MM = {"Tumor 1": 6.0, "zone": 9.0}
 STRUCTURES = {"Tumor 1": Structure.TUMOR, "zone": Structure.ABLATION_ZONE}
+
+DAMAGED = {"FILE_TRUNCATED", "FILE_FORMAT", "FILE_UNREADABLE", "MASK_FORMAT"}
+"""What a damaged file may be refused for; not for being empty or lacking a segment, as if the rest could be believed."""
 
 
 def series(folder: Path, geometry: Geometry | None = None, **identity: object) -> tuple[Path, Geometry]:
@@ -55,3 +59,9 @@ def fault_of(call, *arguments, **named):
     assert fault.remedy
     assert fault.expected
     return fault
+
+
+def cuts(content: bytes, *, step: int) -> list[int]:
+    """Where to cut a DICOM file short: every so many bytes, and exactly between the items of its sequences."""
+    items = [match.start() for match in re.finditer(rb"\xfe\xff\x00\xe0", content)]
+    return [*range(140, len(content), step), *items, len(content) - 2]

@@ -4,7 +4,7 @@ import numpy as np
 import pydicom
 import pytest
 from ct_files import edit, grid
-from mask_files import ball, code_of, fault_of, series, soft_ball
+from mask_files import DAMAGED, ball, code_of, cuts, fault_of, series, soft_ball
 from pydicom.uid import RLELossless
 
 from ablmargin.dicom.seg import load_seg
@@ -238,15 +238,32 @@ class TestRefused:
     def test_a_file_cut_short_anywhere_is_never_half_a_mask(self, seg, caplog):
         whole = seg.read_bytes()
         truth = load_mask(f"{seg}#zone", Structure.TUMOR, onto=None).voxels
-        for end in [*range(140, len(whole), 499), len(whole) - 2]:
+        for end in cuts(whole, step=499):
             seg.write_bytes(whole[:end])
             try:
                 voxels = load_mask(f"{seg}#zone", Structure.TUMOR, onto=None).voxels
             except InputError as error:
+                assert error.faults[0].code in DAMAGED  # noqa: PT017
                 assert SECRET not in str(error)  # noqa: PT017
             else:
                 np.testing.assert_array_equal(voxels, truth)
         assert SECRET not in caplog.text
+
+    def test_compressed_frames_cut_short(self, ct, tmp_path):
+        folder, geometry = ct
+        path = tmp_path / "m.dcm"
+        save_mask(soft_ball(geometry), path, source=folder)
+        edit(path, lambda dataset: dataset.compress(RLELossless))
+        whole = path.read_bytes()
+        truth = load_mask(str(path), Structure.TUMOR, onto=None).fractions
+        for end in range(len(whole) // 2, len(whole), 97):
+            path.write_bytes(whole[:end])
+            try:
+                shares = load_mask(str(path), Structure.TUMOR, onto=None).fractions
+            except InputError as error:
+                assert error.faults[0].code in DAMAGED  # noqa: PT017
+            else:
+                np.testing.assert_array_equal(shares, truth)
 
     def test_damage_anywhere_is_told_without_names(self, seg, caplog):
         whole = seg.read_bytes()
