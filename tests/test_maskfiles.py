@@ -4,8 +4,9 @@ import json
 import shutil
 
 import numpy as np
+import pydicom
 import pytest
-from ct_files import grid, write_series
+from ct_files import edit, grid, write_series
 from mask_files import ball, code_of, fault_of, series, soft_ball
 
 import ablmargin
@@ -55,6 +56,17 @@ class TestFormats:
             load_mask(f"{path}#tumor", Structure.TUMOR, onto=geometry)
             save_mask(ball(geometry), path, source=folder, name="Metastasis in VII")
             load_mask(f"{path}#Metastasis in VII", Structure.TUMOR, onto=geometry)
+
+    @pytest.mark.parametrize("ending", ["seg.nrrd", "dcm", "rtstruct.dcm"])
+    def test_names_in_any_script(self, tmp_path, ending):
+        folder, geometry = series(tmp_path / "ct", patient_name="Müller^Jörg")
+        for file in folder.iterdir():
+            edit(file, lambda dataset: setattr(dataset, "SpecificCharacterSet", "ISO_IR 100"))
+        path = tmp_path / f"m.{ending}"
+        save_mask(ball(geometry), path, source=folder, name="Läsion 肝")
+        load_mask(f"{path}#Läsion 肝", Structure.TUMOR, onto=geometry)
+        if ending.endswith("dcm"):
+            assert str(pydicom.dcmread(path).PatientName) == "Müller^Jörg"
 
     def test_what_a_format_cant_hold(self, ct, tmp_path):
         folder, geometry = ct

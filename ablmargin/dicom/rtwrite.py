@@ -23,7 +23,6 @@ _STUDY = "1.2.840.10008.3.1.2.3.1"
 """Detached Study Management (retired), the SOP class that structure sets name for a study."""
 
 _COPIED = (
-    "SpecificCharacterSet",
     "PatientName",
     "PatientID",
     "PatientBirthDate",
@@ -65,6 +64,7 @@ def _head(source: SourceSeries) -> FileDataset:
     for keyword in _COPIED:
         if keyword in source.slices[0]:
             dataset[keyword] = source.slices[0][keyword]
+    dataset.SpecificCharacterSet = "ISO_IR 192"  # the source's may lack letters of a name
     now = datetime.now().astimezone()
     dataset.SOPClassUID = RTStructureSetStorage
     dataset.SOPInstanceUID, dataset.SeriesInstanceUID = generate_uid(), generate_uid()

@@ -120,6 +120,7 @@ def _geometry(image: hd.seg.Segmentation, path: Path, told: list[Caution]) -> Ge
         with quiet():
             stack = image.get_volume_geometry(allow_missing_positions=True, allow_duplicate_positions=True)
             spacing = _measures(image).get("SpacingBetweenSlices")
+            frame_uid = str(image.get("FrameOfReferenceUID") or "") or None
     except Exception as error:  # noqa: BLE001 - highdicom's own words may quote the file
         raise DicomError(_invalid(path, error)) from None
     if stack is None:
@@ -137,7 +138,10 @@ def _geometry(image: hd.seg.Segmentation, path: Path, told: list[Caution]) -> Ge
             f"{path.name} doesn't say how far its slices are apart: the smallest distance of two was taken, {step}"
         )
         told.append(Caution(code="MASK_SPACING_INFERRED", message=message))
-    return Geometry.from_affine(stack.affine, stack.spatial_shape, frame_uid=str(image.FrameOfReferenceUID))
+    try:
+        return Geometry.from_affine(stack.affine, stack.spatial_shape, frame_uid=frame_uid)
+    except ValueError as error:
+        raise DicomError(_invalid(path, error)) from None
 
 
 def _measures(image: hd.seg.Segmentation) -> FileDataset:

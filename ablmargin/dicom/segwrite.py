@@ -70,6 +70,7 @@ def write_seg(masks: Mapping[str, LabelMask], path: Path, source: SourceSeries, 
             )
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise DicomError(_unusable(path, error)) from None
+    dataset.SpecificCharacterSet = "ISO_IR 192"  # the source's may lack letters of a name
     with whole_file(path) as unfinished, quiet():
         dataset.save_as(unfinished)
 
