@@ -40,7 +40,7 @@ def load_seg(path: Path, label: str | None, structure: Structure, *, told: list[
     ------
     DicomError
         FILE_UNREADABLE, FILE_TRUNCATED, FILE_FORMAT; MASK_FRAMES_UNEVEN if the frames are no regular stack,
-        MASK_NO_SPACING if there is but one and nothing tells its thickness; RESOURCE_LIMIT.
+        MASK_NO_SPACING if there is but one and nothing tells its thickness; FRAME_OF_REFERENCE_MISSING; RESOURCE_LIMIT.
     InputError
         As :func:`ablmargin.segments.chosen_segment`.
     """
@@ -123,6 +123,11 @@ def _geometry(image: hd.seg.Segmentation, path: Path, told: list[Caution]) -> Ge
             frame_uid = str(image.get("FrameOfReferenceUID") or "") or None
     except Exception as error:  # noqa: BLE001 - highdicom's own words may quote the file
         raise DicomError(_invalid(path, error)) from None
+    if frame_uid is None:
+        found, expected = "nothing", "the frame of reference that positions are given in"
+        raise DicomError(
+            fault_in(path, "FRAME_OF_REFERENCE_MISSING", "FrameOfReferenceUID", found=found, expected=expected)
+        )
     if stack is None:
         found, expected = "frames that are no regular stack of parallel slices", "slices at even distances"
         raise DicomError(fault_in(path, "MASK_FRAMES_UNEVEN", keyword, found=found, expected=expected))

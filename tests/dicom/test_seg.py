@@ -116,6 +116,24 @@ class TestRoundTrips:
         save_mask(mask, tmp_path / "m.dcm", source=folder)
         assert load_mask(f"{tmp_path}/m.dcm", Structure.LIVER, onto=geometry).voxels.all()
 
+    def test_frames_in_any_order_with_measures_of_their_own(self, seg, ct):
+        def shuffle(dataset):
+            shared, groups = dataset.SharedFunctionalGroupsSequence[0], dataset.PerFrameFunctionalGroupsSequence
+            order = np.random.default_rng(3).permutation(len(groups)).tolist()
+            frames = np.unpackbits(np.frombuffer(dataset.PixelData, np.uint8), bitorder="little")
+            frames = frames[: len(groups) * dataset.Rows * dataset.Columns].reshape(len(groups), -1)
+            for group in groups:
+                group.PixelMeasuresSequence = shared.PixelMeasuresSequence
+                group.PlaneOrientationSequence = shared.PlaneOrientationSequence
+            del shared.PixelMeasuresSequence, shared.PlaneOrientationSequence
+            dataset.PerFrameFunctionalGroupsSequence = [groups[index] for index in order]
+            dataset.PixelData = np.packbits(frames[order].ravel(), bitorder="little").tobytes()
+
+        edit(seg, shuffle)
+        for name in ("Tumor 1", "zone"):
+            loaded = load_mask(f"{seg}#{name}", Structure.TUMOR, onto=ct[1])
+            np.testing.assert_array_equal(loaded.voxels, ball(ct[1], name).voxels)
+
 
 class TestWhatIsWritten:
     def test_it_refers_to_its_series_and_says_what_is_what(self, ct, tmp_path):
@@ -190,6 +208,9 @@ class TestRefused:
         with pytest.raises(GeometryMismatchError, match=r"FRAME_MISMATCH: --tumor .*m\.dcm#zone"):
             load_mask(f"{seg}#zone", Structure.TUMOR, onto=geometry, source_name="--tumor")
         assert load_mask(f"{seg}#zone", Structure.TUMOR, onto=geometry.in_frame(None)).volume_ml > 2
+        edit(seg, lambda dataset: delattr(dataset, "FrameOfReferenceUID"))
+        code = code_of(load_mask, f"{seg}#zone", Structure.TUMOR, onto=geometry)
+        assert code == "FRAME_OF_REFERENCE_MISSING"
 
     def test_frames_at_uneven_distances(self, seg):
         def move(dataset):
