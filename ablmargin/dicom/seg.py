@@ -115,38 +115,45 @@ def _drawn_numbers(image: hd.seg.Segmentation) -> set[int]:
 
 
 def _geometry(image: hd.seg.Segmentation, path: Path, told: list[Caution]) -> Geometry:
-    keyword = "ImagePositionPatient"
+    """The grid of the frames, those without voxels included that lie between others."""
     try:
         with quiet():
             stack = image.get_volume_geometry(allow_missing_positions=True, allow_duplicate_positions=True)
             spacing = _measures(image).get("SpacingBetweenSlices")
-            frame_uid = str(image.get("FrameOfReferenceUID") or "") or None
+            frame_uid = str(image.get("FrameOfReferenceUID") or "")
+            faults = _stack_faults(stack, spacing, frame_uid, path)
+            geometry = None
+            if stack is not None and not faults:
+                geometry = Geometry.from_affine(stack.affine, stack.spatial_shape, frame_uid=frame_uid)
     except Exception as error:  # noqa: BLE001 - highdicom's own words may quote the file
         raise DicomError(_invalid(path, error)) from None
-    if frame_uid is None:
-        found, expected = "nothing", "the frame of reference that positions are given in"
-        raise DicomError(
-            fault_in(path, "FRAME_OF_REFERENCE_MISSING", "FrameOfReferenceUID", found=found, expected=expected)
-        )
-    if stack is None:
-        found, expected = "frames that are no regular stack of parallel slices", "slices at even distances"
-        raise DicomError(fault_in(path, "MASK_FRAMES_UNEVEN", keyword, found=found, expected=expected))
-    if int(np.prod(stack.spatial_shape, dtype=np.float64)) > MOST_VOXELS:
-        found = " × ".join(map(str, stack.spatial_shape)) + " voxels between the outermost frames"
-        raise DicomError(fault_in(path, "RESOURCE_LIMIT", keyword, found=found, expected=f"at most {MOST_VOXELS}"))
+    if geometry is None:
+        raise DicomError(*faults)
     if not spacing:
-        if stack.spatial_shape[0] == 1:
-            found, expected = "nothing, and only one slice", "the distance of slices"
-            raise DicomError(fault_in(path, "MASK_NO_SPACING", "SpacingBetweenSlices", found=found, expected=expected))
-        step = f"{stack.spacing[0]:.2f} mm"
+        step = f"{geometry.spacing_mm[0]:.2f} mm"
         message = (
             f"{path.name} doesn't say how far its slices are apart: the smallest distance of two was taken, {step}"
         )
         told.append(Caution(code="MASK_SPACING_INFERRED", message=message))
-    try:
-        return Geometry.from_affine(stack.affine, stack.spatial_shape, frame_uid=frame_uid)
-    except ValueError as error:
-        raise DicomError(_invalid(path, error)) from None
+    return geometry
+
+
+def _stack_faults(stack: hd.VolumeGeometry | None, spacing: float | None, frame_uid: str, path: Path) -> list[Fault]:
+    """Why frames are no volume; at most one fault."""
+    place = "ImagePositionPatient"
+    if not frame_uid:
+        found, expected = "nothing", "the frame of reference that positions are given in"
+        return [fault_in(path, "FRAME_OF_REFERENCE_MISSING", "FrameOfReferenceUID", found=found, expected=expected)]
+    if stack is None:
+        found, expected = "frames that are no regular stack of parallel slices", "slices at even distances"
+        return [fault_in(path, "MASK_FRAMES_UNEVEN", place, found=found, expected=expected)]
+    if np.prod(stack.spatial_shape, dtype=np.float64) > MOST_VOXELS:
+        found = " × ".join(map(str, stack.spatial_shape)) + " voxels between the outermost frames"
+        return [fault_in(path, "RESOURCE_LIMIT", place, found=found, expected=f"at most {MOST_VOXELS}")]
+    if not spacing and stack.spatial_shape[0] == 1:
+        found, expected = "nothing, and only one slice", "the distance of slices"
+        return [fault_in(path, "MASK_NO_SPACING", "SpacingBetweenSlices", found=found, expected=expected)]
+    return []
 
 
 def _measures(image: hd.seg.Segmentation) -> FileDataset:
