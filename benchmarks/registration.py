@@ -3,8 +3,8 @@
 ``python benchmarks/registration.py [--kinds phantom semireal arterial unenhanced hard] [--seeds 8] [--wrong] [--large] [--rivals]``
 prints a row a lesion and exits with 1 if a limit isn't met. Outlines have a smooth error of 1 mm sd. ``phantom`` and
 ``semireal`` (made from a real CT, which ``--data`` holds) show one contrast phase, ``arterial`` and ``unenhanced`` two. ``hard``
-pairs are made to fail (much motion and noise, contraction, thick slices, outlines 3 mm off): only what is told of their error,
-and that none that fails is called good, is held to limits. The error of the minimum
+pairs are made to fail (much motion and noise, contraction, thick slices, outlines 3 mm off): only whether
+what is told of their error finds the points that are far off, and that none that fails is called good, is held to limits. The error of the minimum
 margin is that of the registration alone: the true tumor surface, moved by the alignment, in the true ablated tissue.
 """
 

@@ -39,22 +39,10 @@ class TextureAgreement:
         Over the whole liver.
     correlation_near : float
         Within 20 mm of the tissue to ignore; the whole liver's if there is none.
-    shift_near_mm : (float, float, float)
-        By how much a place there would have to move in the post frame to agree best; 0 if nothing is gained by a shift.
-    vessel_balance : float
-        How bright post is where pre is brightest (3 %: the vessels in most phases), by how bright pre is where post is
-        brightest, each measured by its own brightest. 1 in one phase, whatever the noise, if it is the same in both;
-        less if vessels that shine before don't after, more if it is the other way round, 0 if either shows them dark.
-    vessel_share : float
-        How bright each exam is where the other is brightest, by its own brightest, multiplied: 1 if the same vessels
-        shine, 0.5 if half of one exam's do in the other; less with noise.
     """
 
     correlation: float
     correlation_near: float
-    vessel_balance: float
-    vessel_share: float
-    shift_near_mm: Triple = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,17 +63,13 @@ def compare_textures(pre: PreparedExam, post: PreparedExam, post_from_pre: Point
     """Compare what the two livers look like under a map."""
     pairs = _Pairs.of(pre, post, post_from_pre)
     if pairs is None:
-        return TextureAgreement(correlation=0.0, correlation_near=0.0, vessel_balance=0.0, vessel_share=0.0)
+        return TextureAgreement(correlation=0.0, correlation_near=0.0)
     near = pairs.treated_mm < NEAR_TREATED_MM
-    balance, share = _vessels(pairs)
     whole = _correlation(pairs.before, pairs.after)
     enough = np.count_nonzero(near) > _LEAST_PAIRS
     return TextureAgreement(
         correlation=whole,
         correlation_near=_correlation(pairs.before[near], pairs.after[near]) if enough else whole,
-        vessel_balance=balance,
-        vessel_share=share,
-        shift_near_mm=_shift_near_mm(pre, post, post_from_pre),
     )
 
 
@@ -98,7 +82,18 @@ def phases_match(pre: PreparedExam, post: PreparedExam, post_from_pre: PointTran
 
 
 def bright_meets_bright(correlation: float, vessel_balance: float, vessel_share: float) -> bool:
-    """Whether figures as in :class:`TextureAgreement` speak for one contrast phase."""
+    """Whether textures speak for one contrast phase.
+
+    Parameters
+    ----------
+    vessel_balance : float
+        How bright post is where pre is brightest (3 %: the vessels in most phases), by how bright pre is where post is
+        brightest, each measured by its own brightest. 1 in one phase, whatever the noise, if it is the same in both;
+        less if vessels that shine before don't after, more if it is the other way round, 0 if either shows them dark.
+    vessel_share : float
+        How bright each exam is where the other is brightest, by its own brightest, multiplied: 1 if the same vessels
+        shine, 0.5 if half of one exam's do in the other; less with noise.
+    """
     balanced = LEAST_VESSEL_BALANCE < vessel_balance < 1.0 / LEAST_VESSEL_BALANCE
     return correlation > LEAST_CORRELATION_OF_PHASES and balanced and vessel_share > LEAST_VESSEL_SHARE
 
@@ -130,7 +125,7 @@ class _Pairs:
 
 
 def _vessels(pairs: _Pairs) -> tuple[float, float]:
-    """Balance and share, as in :class:`TextureAgreement`."""
+    """Balance and share, as :func:`bright_meets_bright` takes them."""
     before, after = (texture / (texture.std() + 1e-6) for texture in (pairs.before, pairs.after))
     in_pre, in_post = (texture > np.quantile(texture, 1.0 - _BRIGHTEST_SHARE) for texture in (before, after))
     there = after[in_pre].mean() / before[in_pre].mean()
@@ -141,13 +136,23 @@ def _vessels(pairs: _Pairs) -> tuple[float, float]:
     return float(there / back), float(share)
 
 
-def _shift_near_mm(pre: PreparedExam, post: PreparedExam, post_from_pre: PointTransform) -> Triple:
-    """Climb from the map as it is to the shift under which the textures around the treated tissue correlate best."""
-    around = np.argwhere((pre.counts > 0) & (pre.treated_distance_mm < NEAR_TREATED_MM))
-    if not len(around):
+def better_shift_mm(
+    pre: PreparedExam, post: PreparedExam, post_from_pre: PointTransform, points_mm: FloatArray
+) -> Triple:
+    """By how much post would have to move for the textures near a tumor to agree best; 0 if nothing is gained by that.
+
+    Compared are places within 20 mm of the points (n, 3), pre frame, and of treated tissue in either exam.
+    """
+    counted = np.argwhere(pre.counts > 0)
+    places = pre.grid.points_at(counted)
+    near = np.isfinite(cKDTree(points_mm).query(places, distance_upper_bound=NEAR_TREATED_MM)[0])
+    counted, moved = counted[near], post_from_pre.map_points(places[near])
+    in_post = Table.of_columns(post.grid, post.treated_distance_mm).at(moved.astype(np.float32))[:, 0]
+    treated = np.minimum(pre.treated_distance_mm[tuple(counted.T)], in_post) < NEAR_TREATED_MM
+    counted, moved = counted[treated], moved[treated]
+    if not len(counted):
         return (0.0, 0.0, 0.0)
-    before = _smooth_texture(pre)[tuple(around.T)]
-    moved = post_from_pre.map_points(pre.grid.points_at(around))
+    before = _smooth_texture(pre)[tuple(counted.T)]
     table = Table.of_columns(post.grid, _smooth_texture(post), post.counts)
 
     def agreement(shift_mm: FloatArray) -> float:

@@ -107,9 +107,9 @@ def deform(fixed: Level, moving: Level, start: RigidTransform, parameters: Param
             number_of_threads=1,
             log_to_console=False,
         )
-    except RuntimeError as error:
+        return spline_of(found.GetParameterMap(0), start)
+    except (RuntimeError, ValueError) as error:  # ValueError: parameters that aren't finite
         raise RegistrationError("elastix found no alignment of the two exams") from error
-    return spline_of(found.GetParameterMap(0), start)
 
 
 def spline_of(parameters: dict[str, tuple[str, ...]], start: RigidTransform) -> SplineTransform:

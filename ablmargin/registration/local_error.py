@@ -1,7 +1,8 @@
 """How far the truth may be from the alignment, at the place that matters.
 
-Dice and folding can look perfect while the tumor is centimeters off. What tells is how much the answer depends on
-choices that shouldn't matter: which parts of the liver were looked at, how stiff the map is, which exam was fixed.
+Dice and folding can look perfect while the tumor is centimeters off. What tells is what the images leave open, how much the
+answer depends on choices that shouldn't matter (which parts of the liver were looked at, how stiff the map is, which exam was
+fixed), and whether the textures would agree better elsewhere.
 """
 
 from __future__ import annotations

@@ -33,9 +33,9 @@ def plausible_alignments(pair: PyramidPair, spline: SplineTransform, *, seed: in
     problem = LevelProblem(pair.pre[-1], pair.post[-1], spline.rigid, pair.recipe[-1], None)
     state = problem.state_at(spline.coefficients_mm)
     misfit = problem.picture.misfit(state.samples, state.gain)
-    if misfit == 0.0:
+    if misfit is None:
         return ()
-    feigned = state.gain / problem.picture.shared_gain(state.samples)
+    feigned = max(1.0, state.gain / problem.picture.shared_gain(state.samples))
     _, data = problem.normal_equations(state)
     curvature = problem.curvature(data, stiffness=TISSUE_STIFFNESS)
     offsets = curvature.solved(curvature.scattered(np.random.default_rng(seed), SAMPLES))

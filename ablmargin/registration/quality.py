@@ -7,10 +7,11 @@ how far the tumor may be off. The last one decides most often; the others are ne
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ablmargin.geometry import Triple
 from ablmargin.registration.agreement import LEAST_CORRELATION, LiverAgreement, TextureAgreement
 
 Grade = Literal["good", "doubtful", "failed"]
@@ -37,7 +38,7 @@ class RegistrationQuality:
     ``inverse_consistency_mm`` is how far the points come back from themselves after a run in either direction;
     ``sd_mm`` the estimated error by component there; ``engine_distance_mm`` how far, on average, a second engine brings
     them from where the first does. None where it wasn't or couldn't be computed. ``unquantified`` are
-    those of the ``reasons`` that ``sd_mm`` doesn't speak for: bounds made from it don't cover them.
+    those of the ``reasons`` that ``sd_mm`` doesn't speak for, or not in full: bounds made from it don't cover them.
     """
 
     method: str
@@ -64,19 +65,27 @@ class Grading:
 
 
 def worst_of(qualities: Sequence[RegistrationQuality]) -> RegistrationQuality:
-    """Of one alignment assessed at several tumors: the worst, with every tumor's reasons."""
+    """Of one alignment assessed at several tumors: the worst grade and errors, with every tumor's reasons."""
     worst = max(qualities, key=lambda quality: (_GRADES.index(quality.quality), quality.sd_mm or 0.0))
     return replace(
         worst,
+        inverse_consistency_mm=_largest(quality.inverse_consistency_mm for quality in qualities),
+        engine_distance_mm=_largest(quality.engine_distance_mm for quality in qualities),
+        sd_mm=_largest(quality.sd_mm for quality in qualities),
         reasons=tuple(dict.fromkeys(reason for quality in qualities for reason in quality.reasons)),
         unquantified=tuple(dict.fromkeys(reason for quality in qualities for reason in quality.unquantified)),
     )
+
+
+def _largest(values_mm: Iterable[float | None]) -> float | None:
+    return max((value for value in values_mm if value is not None), default=None)
 
 
 def grade(
     *,
     livers: LiverAgreement,
     textures: TextureAgreement,
+    better_shift_mm: Triple,
     phases_match: bool,
     both_ways: bool,
     inverse_consistency_mm: float,
@@ -91,6 +100,8 @@ def grade(
     ----------
     textures : TextureAgreement
         Under the final alignment.
+    better_shift_mm : (float, float, float)
+        By how much the textures near the tumor would agree better elsewhere.
     inverse_consistency_mm : float
         How far the tumor comes back from itself after a run in either direction.
     sd_mm : float or None
@@ -100,7 +111,7 @@ def grade(
     """
     unquantified = [
         *_liver_findings(livers),
-        *_texture_findings(textures, phases_match=phases_match),
+        *_texture_findings(textures, better_shift_mm, phases_match=phases_match),
         *_map_findings(volume_change, inverse_consistency_mm, both_ways=both_ways),
     ]
     findings = [*unquantified, *_error_findings(sd_mm, FAILED_SD_MM if phases_match else DOUBTFUL_SD_MM)]
@@ -123,7 +134,9 @@ def _liver_findings(livers: LiverAgreement) -> Iterator[tuple[Grade, str]]:
         yield level, f"The aligned livers' surfaces are {livers.asd_mm:.1f} mm apart on average."
 
 
-def _texture_findings(textures: TextureAgreement, *, phases_match: bool) -> Iterator[tuple[Grade, str]]:
+def _texture_findings(
+    textures: TextureAgreement, better_shift_mm: Triple, *, phases_match: bool
+) -> Iterator[tuple[Grade, str]]:
     if not phases_match:
         reason = "The two CTs seem to be in different contrast phases, or they show little in common"
         yield "doubtful", f"{reason} (correlation {textures.correlation:.2f})."
@@ -132,7 +145,7 @@ def _texture_findings(textures: TextureAgreement, *, phases_match: bool) -> Iter
     if phases_match and textures.correlation_near < LEAST_CORRELATION_NEAR:
         reason = "The ablation zone's mask may be misplaced: around it the two CTs look different"
         yield "doubtful", f"{reason} (correlation {textures.correlation_near:.2f})."
-    shift_mm = math.hypot(*textures.shift_near_mm)
+    shift_mm = math.hypot(*better_shift_mm)
     if phases_match and shift_mm > LARGEST_SHIFT_NEAR_MM:
         yield "doubtful", f"Around the tumor the two CTs would agree better {shift_mm:.1f} mm away."
 

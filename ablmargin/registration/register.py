@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ablmargin.errors import RegistrationError
-from ablmargin.geometry import FloatArray
+from ablmargin.geometry import FloatArray, Triple
 from ablmargin.progress import Progress, silent
 from ablmargin.registration.agreement import (
     LiverAgreement,
     TextureAgreement,
+    better_shift_mm,
     compare_livers,
     compare_textures,
     phases_match,
@@ -53,7 +54,7 @@ class RegistrationSettings:
     threads : int
         At most so many at a time; the numbers don't depend on it.
     ensemble : bool
-        Whether to estimate the local error, at about the alignment's own cost once more.
+        Whether to estimate the local error, at about one and a half times the alignment's own cost.
     engine : EngineName or str
         What deforms. With another one than our own, the local error comes from both.
     """
@@ -88,6 +89,8 @@ class Alignment:
         Whether both CTs show vessels alike. If not, brightness was compared regardless of its sign.
     both_ways : bool
         Whether the run in either direction could be used. If not, ``post_from_pre`` is the forward run alone.
+    exams : (PreparedExam, PreparedExam)
+        What was aligned, pre and post.
     textures, livers
         How well the exams agree under ``post_from_pre``.
     """
@@ -100,6 +103,7 @@ class Alignment:
     method: str
     phases_match: bool
     both_ways: bool
+    exams: tuple[PreparedExam, PreparedExam]
     textures: TextureAgreement
     livers: LiverAgreement
 
@@ -107,7 +111,7 @@ class Alignment:
         """The error to expect at points (n, 3) of the pre frame; None without doubts."""
         if self.doubts is None:
             return None
-        shift_mm = self.textures.shift_near_mm if self.phases_match else None
+        shift_mm = self._better_shift_mm(points_mm) if self.phases_match else None
         return estimate_local_error(self.post_from_pre, self.doubts, points_mm, shift_mm=shift_mm)
 
     def assess(self, points_mm: FloatArray) -> RegistrationQuality:
@@ -119,6 +123,7 @@ class Alignment:
         grading = grade(
             livers=self.livers,
             textures=self.textures,
+            better_shift_mm=self._better_shift_mm(points_mm),
             phases_match=self.phases_match,
             both_ways=self.both_ways,
             inverse_consistency_mm=inconsistency_mm,
@@ -139,6 +144,9 @@ class Alignment:
             reasons=grading.reasons,
             unquantified=grading.unquantified,
         )
+
+    def _better_shift_mm(self, points_mm: FloatArray) -> Triple:
+        return better_shift_mm(*self.exams, self.post_from_pre, points_mm)
 
     def _inverse_consistency_mm(self, points_mm: FloatArray) -> float:
         there_and_back = ComposedTransform(first=self.forward, then=self.pre_from_post)
@@ -224,6 +232,7 @@ def _align(pre: PreparedExam, post: PreparedExam, settings: RegistrationSettings
         method=_method(engine, phases_match=same_phase, both_ways=both.invertible),
         both_ways=both.invertible,
         phases_match=same_phase,
+        exams=(pre, post),
         textures=compare_textures(pre, post, both.post_from_pre),
         livers=compare_livers(pre, post, both.post_from_pre),
     )

@@ -101,11 +101,13 @@ class PictureTerm:
         agree = (weight * fixed * moving).sum(dtype=float) / ((weight * moving**2).sum(dtype=float) + 1e-9)
         return float(np.clip(agree, _LEAST_SHARED_GAIN, _GAIN_LIMITS[1]))
 
-    def misfit(self, samples: Array, gain: float) -> float:
-        """Mean square of the pictures' difference, where both count; 0 if that is nowhere."""
+    def misfit(self, samples: Array, gain: float) -> float | None:
+        """Mean square of the pictures' difference, where both count; None if that is nowhere."""
         weight = samples[:, 4] * self.weights
+        if not weight.any():
+            return None
         difference = self.values - np.float32(gain) * samples[:, 0]
-        return float((weight * difference**2).sum(dtype=float) / (weight.sum(dtype=float) + 1e-9))
+        return float((weight * difference**2).sum(dtype=float) / weight.sum(dtype=float))
 
     def residuals(self, samples: Array, gain: float) -> Residuals:
         """From samples of the table at the moved points."""

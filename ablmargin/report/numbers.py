@@ -76,7 +76,7 @@ def registration_numbers(quality: RegistrationQuality, landmark_errors_mm: Float
         (
             "Local error at the tumor",
             signed_mm(quality.sd_mm),
-            "Standard deviation per direction, from repeated registrations of parts of the data. It sets the width of the bounds.",
+            "Standard deviation per direction: what the images leave open, and how far repeated registrations disagree. It sets the width of the bounds.",
         ),
         (
             "Liver overlap (Dice)",

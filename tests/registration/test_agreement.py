@@ -7,7 +7,7 @@ import pytest
 from orientations import grid_around
 
 from ablmargin.geometry import PointTransform
-from ablmargin.registration.agreement import compare_livers, compare_textures, phases_match
+from ablmargin.registration.agreement import better_shift_mm, compare_livers, compare_textures, phases_match
 from ablmargin.registration.images import PreparedExam, prepare_exam, signed_distance_mm, working_grid
 from ablmargin.registration.local_error import Doubts, block_weights, estimate_local_error
 from ablmargin.registration.pyramid import Pyramids
@@ -16,6 +16,7 @@ from ablmargin.registration.transform import InverseTransform, RigidTransform, S
 from ablmargin.volume import LabelMask, Structure, Volume
 
 RADIUS_MM = 30.0
+CENTER = np.array([[5.0, -3.0, 2.0]])
 STAY = RigidTransform(rotation=np.eye(3))
 
 
@@ -74,14 +75,42 @@ def test_texture_correlates_with_itself_and_not_with_other_noise():
 def test_a_shift_around_the_treated_tissue_is_found(off_mm):
     zone = ball(radius_mm=10.0, structure=Structure.ABLATION_ZONE)
     one = exam(ball(), (zone,))
-    found = compare_textures(one, one, shift(off_mm)).shift_near_mm
+    found = better_shift_mm(one, one, shift(off_mm), CENTER)
     assert found == pytest.approx((-off_mm, 0.0, 0.0), abs=0.25)  # back again; half the last step
 
 
 def test_no_shift_is_told_where_nothing_can_be_compared():
     one = exam(ball())
-    assert compare_textures(one, one, shift(500.0)).shift_near_mm == (0.0, 0.0, 0.0)
-    assert compare_textures(one, one, shift(3.0)).shift_near_mm == (0.0, 0.0, 0.0)  # nothing is treated
+    assert better_shift_mm(one, one, shift(500.0), CENTER) == (0.0, 0.0, 0.0)
+    assert better_shift_mm(one, one, shift(3.0), CENTER) == (0.0, 0.0, 0.0)  # nothing is treated
+
+
+def test_a_shift_at_one_of_two_tumors_is_found_there_and_not_at_the_other():
+    """Over both together the tumor that is right would outvote the other."""
+    left, right = (np.array([[5.0 + x_mm, -3.0, 2.0]]) for x_mm in (-20.0, 20.0))
+    one = exam(ball(), tuple(spot(center[0]) for center in (left, right)))
+
+    class ShiftedAtTheLeft:
+        def map_points(self, points_mm):
+            fading = np.exp(-((points_mm - left) ** 2).sum(axis=1) / (2 * 10.0**2))
+            return points_mm + fading[:, None] * [0.0, 0.0, 6.0]
+
+    near_left, near_right = (better_shift_mm(one, one, ShiftedAtTheLeft(), center) for center in (left, right))
+    assert near_left[2] < -1.2  # the shift fades to a seventh within the 20 mm that are compared
+    assert np.linalg.norm(near_right) < 1.0
+
+
+def spot(center_mm: np.ndarray) -> LabelMask:
+    whole = ball()
+    points = whole.geometry.points_at(np.argwhere(np.ones(whole.geometry.shape, bool)))
+    inside = np.linalg.norm(points - center_mm, axis=1) < 5.0
+    return LabelMask(voxels=inside.reshape(whole.geometry.shape), geometry=whole.geometry, structure=Structure.TUMOR)
+
+
+def test_a_zone_alone_is_enough_to_look_for_a_shift():
+    zone = ball(radius_mm=10.0, structure=Structure.ABLATION_ZONE)
+    found = better_shift_mm(exam(ball()), exam(ball(), (zone,)), shift(3.0), CENTER)
+    assert found == pytest.approx((-3.0, 0.0, 0.0), abs=0.25)
 
 
 def vessels(portal_hu: float, hepatic_hu: float, *, noise_hu: float = 5.0, seed: int = 0) -> PreparedExam:

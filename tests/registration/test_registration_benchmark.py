@@ -191,7 +191,8 @@ def test_tampering_moves_the_map_but_no_run_away_from_another():
         method="test",
         phases_match=True,
         both_ways=True,
-        textures=TextureAgreement(correlation=0.9, correlation_near=0.9, vessel_balance=1.0, vessel_share=1.0),
+        exams=(liver_exam(1), liver_exam(1)),
+        textures=TextureAgreement(correlation=0.9, correlation_near=0.9),
         livers=LiverAgreement(dice=1.0, hd95_mm=0.0, asd_mm=0.0, jacobian_min=1.0, folded_share=0.0),
     )
     tampered = wrong_.tampered(original, (liver_exam(1), liver_exam(1)), SHIFT)
