@@ -109,21 +109,19 @@ class Alignment:
 
     def local_error(self, points_mm: FloatArray) -> LocalError | None:
         """The error to expect at points (n, 3) of the pre frame; None without doubts."""
-        if self.doubts is None:
-            return None
-        shift_mm = self._better_shift_mm(points_mm) if self.phases_match else None
-        return estimate_local_error(self.post_from_pre, self.doubts, points_mm, shift_mm=shift_mm)
+        return self._local_error(points_mm, self._better_shift_mm(points_mm))
 
     def assess(self, points_mm: FloatArray) -> RegistrationQuality:
         """Judge the alignment for a tumor whose surface points (n, 3) are given in the pre frame."""
-        error = self.local_error(points_mm)
+        shift_mm = self._better_shift_mm(points_mm)
+        error = self._local_error(points_mm, shift_mm)
         sd_mm = None if error is None else error.sd_mm
         change = float(jacobian_determinants(self.post_from_pre, points_mm).mean()) - 1.0
         inconsistency_mm = self._inverse_consistency_mm(points_mm)
         grading = grade(
             livers=self.livers,
             textures=self.textures,
-            better_shift_mm=self._better_shift_mm(points_mm),
+            better_shift_mm=shift_mm,
             phases_match=self.phases_match,
             both_ways=self.both_ways,
             inverse_consistency_mm=inconsistency_mm,
@@ -144,6 +142,12 @@ class Alignment:
             reasons=grading.reasons,
             unquantified=grading.unquantified,
         )
+
+    def _local_error(self, points_mm: FloatArray, shift_mm: Triple) -> LocalError | None:
+        if self.doubts is None:
+            return None
+        meant = shift_mm if self.phases_match else None
+        return estimate_local_error(self.post_from_pre, self.doubts, points_mm, shift_mm=meant)
 
     def _better_shift_mm(self, points_mm: FloatArray) -> Triple:
         return better_shift_mm(*self.exams, self.post_from_pre, points_mm)
