@@ -35,7 +35,7 @@ from registration_pairs import (
 )
 from registration_rivals import rival_scores
 from registration_scores import Score, summary_lines
-from registration_wrong import wrong_grades
+from registration_wrong import wrong_at_one_of_two, wrong_grades
 from scipy.stats import rankdata
 
 from ablmargin.geometry import BoolArray, FloatArray, PointTransform
@@ -45,6 +45,7 @@ from ablmargin.simulation.pair import LesionTruth, SimulatedPair
 
 FAR_OFF_MM, FAILED_MM = 2.0, 3.0
 WRONG_PAIRS, GOOD_PAIRS_A_KIND = 5, 10
+TWO_TUMORS = Plan(kind="phantom", seed=101, scenario="two-lesions")
 LARGE = Plan(kind="phantom", seed=101, scenario="thin-margin")
 FAST = RegistrationSettings(threads=1, ensemble=False)
 HEADER = "kind       seed | tumor TRE  p95  rigid  liver | MAM error | sd   told true (rms, mm) | quality  phases | CPU s  without ensemble"
@@ -221,10 +222,10 @@ def _rms(values: FloatArray) -> float:
 
 
 def wrong_checks(rows: Sequence[Row], data: Path) -> Iterator[Check]:
-    """Grades of twenty wrong alignments and of the good kinds' first ten pairs each; ``rows`` need not be run again."""
+    """Grades of twenty wrong alignments, two more with two tumors, and of the good kinds' first ten pairs each; ``rows`` need not be run again."""
     pairs = [make_pair(plan, data) for plan in plans(["phantom"], WRONG_PAIRS + 1)]
     grades = []
-    for what, quality in wrong_grades(pairs[:-1], pairs[-1]):
+    for what, quality in (*wrong_grades(pairs[:-1], pairs[-1]), *wrong_at_one_of_two(make_pair(TWO_TUMORS, data))):
         print(f"wrong: {what:24s} {quality.quality:8s} {' '.join(quality.reasons)}", flush=True)
         grades.append(quality.quality)
     yield Check(name=f"wrong alignments of {len(grades)} graded good", value=grades.count("good"), most=0)
@@ -257,7 +258,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=KINDS, help="none: only what is asked for")
     parser.add_argument("--seeds", type=int, default=8, help="pairs of a kind; of all but the first two, six at most")
-    parser.add_argument("--wrong", action="store_true", help="grades of 20 wrong and 20 good alignments")
+    parser.add_argument("--wrong", action="store_true", help="grades of 22 wrong and 20 good alignments")
     parser.add_argument("--large", action="store_true", help="cost of one large pair (Linux)")
     parser.add_argument(
         "--rivals", action="store_true", help="elastix, greedy and ANTs on the pairs in one phase, and means by program"

@@ -37,6 +37,15 @@ def wrong_grades(pairs: Sequence[SimulatedPair], stranger: SimulatedPair) -> Ite
         yield "shifted at the tumor", tampered(align(pair), prepared(pair), local_shift(pair, number)).assess(points)
 
 
+def wrong_at_one_of_two(pair: SimulatedPair) -> Iterator[tuple[str, RegistrationQuality]]:
+    """Of a pair with several tumors: each shifted by itself, the others right, and judged at that one."""
+    alignment, exams = align(pair), prepared(pair)
+    for number, lesion in enumerate(pair.truth.lesions):
+        points = lesion.tumor_surface_pre_mm
+        wrong = tampered(alignment, exams, local_shift(pair, number, lesion=number))
+        yield "shifted at one of two", wrong.assess(points[::10])
+
+
 def with_post_of(pair: SimulatedPair, other: SimulatedPair) -> SimulatedPair:
     """A pair whose exam after ablation is another patient's."""
     return replace(pair, post=other.post, liver_post=other.liver_post, zones=other.zones)
@@ -85,13 +94,14 @@ class LocalShift:
         return np.asarray(points_mm + fading[:, None] * np.array(self.shift_mm))
 
 
-def local_shift(pair: SimulatedPair, seed: int) -> LocalShift:
-    """By 6 to 8 mm in a random direction at the first tumor."""
+def local_shift(pair: SimulatedPair, seed: int, *, lesion: int = 0) -> LocalShift:
+    """By 6 to 8 mm in a random direction at one tumor."""
     rng = np.random.default_rng([FIRST_SEED, seed])
     direction = rng.standard_normal(3)
     length = rng.uniform(*LOCAL_SHIFT_MM) / np.linalg.norm(direction)
     return LocalShift(
-        center_mm=triple(pair.truth.lesions[0].tumor_surface_pre_mm.mean(axis=0)), shift_mm=triple(length * direction)
+        center_mm=triple(pair.truth.lesions[lesion].tumor_surface_pre_mm.mean(axis=0)),
+        shift_mm=triple(length * direction),
     )
 
 
