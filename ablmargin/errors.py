@@ -4,6 +4,7 @@
 
     AblMarginError
     ├── UsageError             the call itself is wrong (exit 2)
+    │   └── MissingExtraError  it asks for a package or for weights that aren't installed
     ├── InputError             an input is refused (exit 3), with every fault found in it
     │   ├── DicomError
     │   ├── GeometryMismatchError
@@ -62,6 +63,10 @@ class AblMarginError(Exception):
 
 class UsageError(AblMarginError, ValueError):
     """The call is wrong: an option is missing, contradicts another or names a place that can't be used."""
+
+
+class MissingExtraError(UsageError, ImportError):
+    """What was asked for needs an optional package, or files that the user has to place."""
 
 
 class InputError(AblMarginError, ValueError):

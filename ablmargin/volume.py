@@ -43,6 +43,8 @@ class MaskOrigin:
     sha256: str | None = None
     drawn_spacing_mm: Triple | None = None
     """Spacing of the grid that it was drawn on, where it was brought onto another: what it can't show, no finer grid adds."""
+    contour_sd_mm: float | None = None
+    """Standard deviation of the contour per component, where its maker estimates it: by how much other prompts move it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ablmargin.errors import RegistrationError, UsageError
+from ablmargin.errors import MissingExtraError, RegistrationError
 from ablmargin.geometry import Array, BoolArray, FloatArray, triple
 from ablmargin.registration.pyramid import Level
 from ablmargin.registration.sampling import Table
@@ -62,12 +62,12 @@ class Elastix:
     needs_one_phase = True
 
     def require_installed(self) -> None:
-        """Raise UsageError unless the extra is installed."""
+        """Raise MissingExtraError unless the extra is installed."""
         try:
             for package in self.packages:
                 version(package)
         except PackageNotFoundError as error:
-            raise UsageError(
+            raise MissingExtraError(
                 f'the engine elastix needs the package {error.name}: pip install "ablmargin[elastix]"'
             ) from None
 

@@ -28,7 +28,7 @@ class Engine(Protocol):
         ...
 
     def require_installed(self) -> None:
-        """Do nothing, or raise UsageError that tells what to install."""
+        """Do nothing, or raise MissingExtraError that tells what to install."""
         ...
 
     def deform_both_ways(self, pair: PyramidPair, *, threads: int) -> tuple[SplineTransform, SplineTransform]:
