@@ -21,6 +21,7 @@ from ablmargin.geometry import Array, Geometry
 from ablmargin.imageheader import HeaderError, geometry_in_header
 from ablmargin.itk import geometry_of, image_of
 from ablmargin.loaded import LoadedImage, hu_faults
+from ablmargin.originnote import note_of, with_note
 from ablmargin.segments import SOFT_METHOD, origin_in, require_drawn, whole_file
 from ablmargin.volume import LabelMask, Structure, Volume
 
@@ -32,6 +33,9 @@ SOME_LABELS, SCALE_TOPS = 8, (100, 255)
 
 MANY_LABELS = 20
 """A label map with more labels than this may as well be a gray image."""
+
+_NOTES = "ITK_FileNotes"
+"""ITK's name for free text in a file; in NIfTI it is the description."""
 
 _SHARE_TOLERANCE = 1e-5
 """How far single precision may take a share out of 0..1."""
@@ -51,7 +55,7 @@ def load_volume_file(path: Path) -> LoadedImage:
         If the file can't be read, isn't one 3-D image, doesn't say where it lies (VOLUME_NO_GEOMETRY), has slanted
         axes (VOLUME_SHEARED) or two contradicting places (VOLUME_GEOMETRY_CONFLICT), or if its values can't be HU.
     """
-    array, geometry = _read(path, "VOLUME")
+    array, geometry, _ = _read(path, "VOLUME")
     voxels = array.astype(np.float32)
     if not np.isfinite(voxels).all():
         raise InputError(_fault(path, "VOLUME_NOT_FINITE", "NaN or infinite values", "Hounsfield units everywhere"))
@@ -89,7 +93,7 @@ def load_mask_file(path: Path, label: str | int | None, structure: Structure) ->
         (MASK_SEVERAL_LABELS), not the one chosen (MASK_LABEL_MISSING), one chosen in a soft mask (MASK_SOFT_LABEL), or
         values that are neither labels nor shares (MASK_NOT_BINARY).
     """
-    array, geometry = _read(path, "MASK")
+    array, geometry, note = _read(path, "MASK")
     values = np.unique(array[array != 0])
     origin = origin_in(path, label, geometry)
     if _are_shares(values):
@@ -98,17 +102,22 @@ def load_mask_file(path: Path, label: str | int | None, structure: Structure) ->
             raise InputError(_fault(path, "MASK_SOFT_LABEL", found, f"a label {str(label)!r}", remedy))
         origin = replace(origin, method=SOFT_METHOD)
         shares = np.clip(array.astype(np.float32), 0.0, 1.0)
-        return require_drawn(LabelMask.soft(shares, geometry=geometry, structure=structure, origin=origin), path)
+        mask = LabelMask.soft(shares, geometry=geometry, structure=structure, origin=origin)
+        return require_drawn(with_note(mask, note), path)
     _require_labels(path, values)
     if label is None and len(values) > 1:
         raise InputError(_several_labels(path, values))
     chosen = array != 0 if label is None else array == _value_of(path, label, values)
-    return require_drawn(LabelMask(voxels=chosen, geometry=geometry, structure=structure, origin=origin), path)
+    mask = LabelMask(voxels=chosen, geometry=geometry, structure=structure, origin=origin)
+    return require_drawn(with_note(mask, note), path)
 
 
 def save_mask(mask: LabelMask, path: Path) -> None:
     """Write a mask as 0 and 1 in uint8, or a soft one as its shares in float32, compressed, in the ending's format."""
-    _write(image_of(mask.voxels if mask.fractions is None else mask.fractions, mask.geometry), path)
+    image = image_of(mask.voxels if mask.fractions is None else mask.fractions, mask.geometry)
+    if note := note_of(mask):
+        image.SetMetaData(_NOTES, note)
+    _write(image, path)
 
 
 def save_volume(volume: Volume, path: Path) -> None:
@@ -133,8 +142,8 @@ def save_vector_field(vectors_mm: Array, geometry: Geometry, path: Path) -> None
     _write(image, path)
 
 
-def _read(path: Path, what: str) -> tuple[Array, Geometry]:
-    """Voxels and their grid; every failure becomes an InputError."""
+def _read(path: Path, what: str) -> tuple[Array, Geometry, str]:
+    """Voxels, their grid and what the file says of itself; every failure becomes an InputError."""
     if path.stat().st_size == 0:
         found, expected = "an empty file of 0 bytes", "a NIfTI, NRRD or MetaImage file"
         raise InputError(_fault(path, "FILE_UNREADABLE", found, expected))
@@ -156,7 +165,7 @@ def _read(path: Path, what: str) -> tuple[Array, Geometry]:
         geometry = from_header or geometry_of(image)
     except ValueError:
         raise InputError(_fault(path, f"{what}_SHEARED", "slanted axes", "axes at right angles")) from None
-    return sitk.GetArrayFromImage(image), geometry
+    return sitk.GetArrayFromImage(image), geometry, image.GetMetaData(_NOTES) if image.HasMetaDataKey(_NOTES) else ""
 
 
 def _are_shares(values: Array) -> bool:

@@ -19,11 +19,13 @@ from ablmargin.errors import Fault, InputError, UsageError
 from ablmargin.geometry import Array, Geometry
 from ablmargin.imageheader import HeaderError, nrrd_fields, require_nrrd_space
 from ablmargin.itk import geometry_of
+from ablmargin.originnote import note_of, with_note
 from ablmargin.segments import MEANINGS, Segment, chosen_segment, origin_in, require_drawn, whole_file
 from ablmargin.volume import LabelMask, Structure
 
 _FIELD = re.compile(r"Segment(\d+)_(\w+)")
 _AXIS = re.compile(r"none|\([^)]*\)")
+_ORIGIN = re.compile(r"\|origin:([^|]*)")
 _MOST_LAYERS = 255
 
 
@@ -34,6 +36,8 @@ class _Place:
     segment: Segment
     layer: int
     value: int
+    note: str = ""
+    """What a tag of ours says of its origin."""
 
 
 def holds_segments(path: Path) -> bool:
@@ -66,7 +70,8 @@ def load_segment(path: Path, label: str | None, structure: Structure) -> LabelMa
     place = next(place for place in places if place.segment is segment)
     voxels = np.asarray(layers[..., place.layer] == place.value)
     origin = origin_in(path, label, geometry)
-    return require_drawn(LabelMask(voxels=voxels, geometry=geometry, structure=structure, origin=origin), path)
+    mask = LabelMask(voxels=voxels, geometry=geometry, structure=structure, origin=origin)
+    return require_drawn(with_note(mask, place.note), path)
 
 
 def save_segments(masks: Mapping[str, LabelMask], path: Path) -> None:
@@ -137,7 +142,8 @@ def _places(fields: Mapping[str, str], layers: Array, path: Path) -> list[_Place
         value = _whole(entry.get("LabelValue", "1"), path)
         is_empty = layer >= len(present) or value not in present[layer]
         segment = Segment(number=value, name=_unescaped(entry.get("Name", "")), is_empty=is_empty)
-        places.append(_Place(segment=segment, layer=layer, value=value))
+        note = next(iter(_ORIGIN.findall(entry.get("Tags", ""))), "")
+        places.append(_Place(segment=segment, layer=layer, value=value, note=note))
     known = {(place.layer, place.value) for place in places}
     nameless = [(layer, value) for layer, values in enumerate(present) for value in sorted(values)]
     places += [
@@ -205,6 +211,8 @@ def _segment_lines(number: int, name: str, mask: LabelMask, layer: int) -> list[
         "Extent": extent,
         "Tags": f"TerminologyEntry:Segmentation category and type - DICOM master list~{category}~{kind}~^^~~^^~^^|",
     }
+    if note := note_of(mask):
+        values["Tags"] += f"origin:{note.replace('|', '/')}|"
     return [f"Segment{number}_{key}:={value}" for key, value in values.items()]
 
 

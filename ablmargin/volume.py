@@ -31,11 +31,15 @@ class Structure(StrEnum):
     ABLATION_ZONE = "ablation"
 
 
+MaskSource = Literal["reader", "point", "automatic"]
+"""Who drew a mask: a reader, the software from where a reader pointed, or the software alone."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskOrigin:
     """Where a mask comes from; it decides whether a verdict may rest on it."""
 
-    source: Literal["reader", "point", "automatic"] = "reader"
+    source: MaskSource = "reader"
     method: str = "given as a file"
     reviewed: bool = True
     name: str = ""
@@ -45,6 +49,8 @@ class MaskOrigin:
     """Spacing of the grid that it was drawn on, where it was brought onto another: what it can't show, no finer grid adds."""
     contour_sd_mm: float | None = None
     """Standard deviation of the contour per component, where its maker estimates it: by how much other prompts move it."""
+    edited: bool = False
+    """Whether somebody changed the mask after the software had made it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

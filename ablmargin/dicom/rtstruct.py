@@ -14,6 +14,7 @@ from ablmargin.dicom.objects import fault_in, read_whole
 from ablmargin.dicom.quiet import quiet
 from ablmargin.errors import Caution, DicomError, Fault, GeometryMismatchError, InputError
 from ablmargin.geometry import FloatArray, Geometry
+from ablmargin.originnote import with_algorithm
 from ablmargin.segments import Segment, chosen_segment, origin_in, require_drawn
 from ablmargin.volume import LabelMask, Structure
 
@@ -26,6 +27,8 @@ class _Region:
     segment: Segment
     frame_uid: str | None
     contours: tuple[Dataset, ...]
+    algorithm: str
+    note: str
 
 
 def load_rtstruct(
@@ -71,7 +74,8 @@ def load_rtstruct(
         raise _refused(path, error) from None
     told += _gap_cautions(path, empty_between(voxels))
     origin = origin_in(path, label, grid)
-    return require_drawn(LabelMask(voxels=voxels, geometry=grid, structure=structure, origin=origin), path)
+    mask = LabelMask(voxels=voxels, geometry=grid, structure=structure, origin=origin)
+    return require_drawn(with_algorithm(mask, region.note, kind=region.algorithm, name=""), path)
 
 
 def _regions(dataset: FileDataset) -> Iterator[_Region]:
@@ -86,6 +90,8 @@ def _regions(dataset: FileDataset) -> Iterator[_Region]:
             segment=Segment(number=number, name=name, is_empty=is_empty),
             frame_uid=str(item.get("ReferencedFrameOfReferenceUID") or "") or common or None,
             contours=contours,
+            algorithm=str(item.get("ROIGenerationAlgorithm") or ""),
+            note=str(item.get("ROIDescription") or ""),
         )
 
 

@@ -15,6 +15,7 @@ from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage, generate_
 from ablmargin.dicom.contours import Outline, outlines
 from ablmargin.dicom.quiet import quiet
 from ablmargin.dicom.source import SourceSeries
+from ablmargin.originnote import note_of
 from ablmargin.segments import MEANINGS, whole_file
 from ablmargin.volume import LabelMask, Structure
 
@@ -105,6 +106,8 @@ def _roi(number: int, name: str, mask: LabelMask, head: Dataset) -> Dataset:
     region.ReferencedFrameOfReferenceUID = head.FrameOfReferenceUID
     region.ROIName = name
     region.ROIGenerationAlgorithm = _ALGORITHMS[mask.origin.source]
+    if note := note_of(mask, checked=False):  # voxels come back from contours nearly, not exactly
+        region.ROIDescription = note
     return region
 
 

@@ -14,6 +14,7 @@ from ablmargin.dicom.objects import fault_in, read_whole
 from ablmargin.dicom.quiet import quiet
 from ablmargin.errors import Caution, DicomError, Fault
 from ablmargin.geometry import Array, Geometry
+from ablmargin.originnote import with_algorithm
 from ablmargin.segments import SOFT_METHOD, Segment, chosen_segment, origin_in, require_drawn
 from ablmargin.volume import LabelMask, Structure
 
@@ -59,11 +60,20 @@ def load_seg(path: Path, label: str | None, structure: Structure, *, told: list[
     padded = np.pad(values, ((1, 1), (0, 0), (0, 0)))
     origin = origin_in(path, label, grid)
     if np.isin(padded, (0, 1)).all():
-        return require_drawn(
-            LabelMask(voxels=padded.astype(np.bool_), geometry=grid, structure=structure, origin=origin), path
-        )
-    origin = replace(origin, method=SOFT_METHOD)
-    return require_drawn(LabelMask.soft(padded, geometry=grid, structure=structure, origin=origin), path)
+        mask = LabelMask(voxels=padded.astype(np.bool_), geometry=grid, structure=structure, origin=origin)
+    else:
+        origin = replace(origin, method=SOFT_METHOD)
+        mask = LabelMask.soft(padded, geometry=grid, structure=structure, origin=origin)
+    return require_drawn(_with_algorithm(mask, image, segment), path)
+
+
+def _with_algorithm(mask: LabelMask, image: hd.seg.Segmentation, segment: Segment) -> LabelMask:
+    item = next(item for item in image.SegmentSequence if int(item.SegmentNumber) == segment.number)
+    note, kind, name = (
+        str(item.get(keyword) or "")
+        for keyword in ("SegmentDescription", "SegmentAlgorithmType", "SegmentAlgorithmName")
+    )
+    return with_algorithm(mask, note, kind=kind, name=name)
 
 
 def _require_pixels(dataset: FileDataset, path: Path) -> None:

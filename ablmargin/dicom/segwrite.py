@@ -15,6 +15,7 @@ from ablmargin.dicom.quiet import quiet
 from ablmargin.dicom.source import SourceSeries
 from ablmargin.errors import DicomError, Fault, UsageError
 from ablmargin.geometry import Array
+from ablmargin.originnote import note_of
 from ablmargin.segments import MEANINGS, whole_file
 from ablmargin.volume import LabelMask, MaskOrigin
 
@@ -91,7 +92,7 @@ def _description(number: int, name: str, mask: LabelMask) -> hd.seg.SegmentDescr
     meaning = MEANINGS[mask.structure]
     category, kind = (Code(code, "SCT", words) for code, words in (meaning.category, meaning.kind))
     algorithm = _ALGORITHMS[mask.origin.source]
-    return hd.seg.SegmentDescription(
+    description = hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=name,
         segmented_property_category=category,
@@ -102,6 +103,9 @@ def _description(number: int, name: str, mask: LabelMask) -> hd.seg.SegmentDescr
         tracking_id=name,
         tracking_uid=hd.UID(),
     )
+    if note := note_of(mask):
+        description.SegmentDescription = note
+    return description
 
 
 def _algorithm(origin: MaskOrigin) -> hd.AlgorithmIdentificationSequence:

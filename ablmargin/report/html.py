@@ -221,7 +221,7 @@ def _mask(mask: MaskRecord) -> dict[str, Any]:
         "structure": STRUCTURES[mask.structure] + EXAMS[mask.exam],
         "lesion": mask.lesion or "",
         "source": SOURCES[mask.origin.source],
-        "method": mask.origin.method,
+        "method": mask.origin.method + (", then edited" if mask.origin.edited else ""),
         "reviewed": "yes" if mask.origin.reviewed else "no",
     }
 

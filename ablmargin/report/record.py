@@ -239,4 +239,5 @@ def _mask_record(mask: MaskRecord) -> dict[str, Any]:
         "source": origin.source,
         "method": origin.method,
         "reviewed": origin.reviewed,
+        "edited": origin.edited,
     }
