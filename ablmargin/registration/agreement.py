@@ -26,6 +26,8 @@ _BRIGHTEST_SHARE = 0.03
 _EVERY = 3
 _SHARED, _LEAST_PAIRS = 0.9, 100
 _FIRST_STEP_MM, _LAST_STEP_MM = 2.0, 0.4
+_LEAST_SHIFT_MM = 1.0
+"""Half a voxel of the working grid. Right alignments of simulated pairs gain a little up to 0.9 mm away."""
 _FOLD_GRID = 2
 
 
@@ -139,7 +141,7 @@ def _vessels(pairs: _Pairs) -> tuple[float, float]:
 def better_shift_mm(
     pre: PreparedExam, post: PreparedExam, post_from_pre: PointTransform, points_mm: FloatArray
 ) -> Triple:
-    """By how much post would have to move for the textures near a tumor to agree best; 0 if nothing is gained by that.
+    """By how much post would have to move for the textures near a tumor to agree best; 0 if that gains nothing or is < 1 mm.
 
     Compared are places within 20 mm of the points (n, 3), pre frame, and of treated tissue in either exam.
     """
@@ -169,7 +171,7 @@ def better_shift_mm(
             best, shift = max(values), tried[int(np.argmax(values))]
         else:
             step /= 2.0
-    return triple(shift)
+    return triple(shift) if np.linalg.norm(shift) >= _LEAST_SHIFT_MM else (0.0, 0.0, 0.0)
 
 
 def compare_livers(pre: PreparedExam, post: PreparedExam, post_from_pre: PointTransform) -> LiverAgreement:

@@ -79,6 +79,13 @@ def test_a_shift_around_the_treated_tissue_is_found(off_mm):
     assert found == pytest.approx((-off_mm, 0.0, 0.0), abs=0.25)  # back again; half the last step
 
 
+def test_a_shift_of_less_than_half_a_voxel_is_not_told():
+    zone = ball(radius_mm=10.0, structure=Structure.ABLATION_ZONE)
+    one = exam(ball(), (zone,))
+    assert better_shift_mm(one, one, shift(0.7), CENTER) == (0.0, 0.0, 0.0)
+    assert better_shift_mm(one, one, shift(1.3), CENTER) != (0.0, 0.0, 0.0)
+
+
 def test_no_shift_is_told_where_nothing_can_be_compared():
     one = exam(ball())
     assert better_shift_mm(one, one, shift(500.0), CENTER) == (0.0, 0.0, 0.0)
