@@ -112,6 +112,27 @@ def load_mask_file(path: Path, label: str | int | None, structure: Structure) ->
     return require_drawn(with_note(mask, note), path)
 
 
+def load_labels(path: Path) -> tuple[Array, Geometry]:
+    """Load a label map as it is.
+
+    Returns
+    -------
+    labels : ndarray of int32, shape (slices, rows, columns)
+        0 where there is nothing; may be 0 everywhere.
+    geometry : Geometry
+        The grid that they lie on.
+
+    Raises
+    ------
+    InputError
+        As :func:`load_mask_file`; MASK_NOT_BINARY too if the values are shares of voxels.
+    """
+    array, geometry = _read(path, "MASK")
+    values = np.unique(array)
+    _require_labels(path, values)
+    return array.astype(np.int32), geometry
+
+
 def save_mask(mask: LabelMask, path: Path) -> None:
     """Write a mask as 0 and 1 in uint8, or a soft one as its shares in float32, compressed, in the ending's format."""
     image = image_of(mask.voxels if mask.fractions is None else mask.fractions, mask.geometry)

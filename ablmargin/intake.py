@@ -13,7 +13,8 @@ from ablmargin.errors import Caution, Fault, InputError
 from ablmargin.exampair import check_pair
 from ablmargin.geometry import Geometry
 from ablmargin.landmarks import read_landmarks, require_imaged
-from ablmargin.loading import check_target, load_image, load_mask, moved_onto, path_and_label
+from ablmargin.loading import check_target, load_image, load_mask, path_and_label
+from ablmargin.regrid import moved_onto
 from ablmargin.volume import LabelMask, Structure
 
 Loaded = TypeVar("Loaded")

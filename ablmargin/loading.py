@@ -20,7 +20,7 @@ from ablmargin.imagefile import ENDINGS, is_image_file, load_volume_file
 from ablmargin.loaded import LoadedImage, PatientDigest
 from ablmargin.maskfiles import load_mask_from
 from ablmargin.progress import Progress, silent
-from ablmargin.regrid import require_inside, require_one_frame, resampled, resampling_cautions, transferred
+from ablmargin.regrid import moved_onto
 from ablmargin.volume import LabelMask, Structure
 
 _KINDS_SKIPPED = {
@@ -40,7 +40,6 @@ __all__ = [
     "check_target",
     "load_image",
     "load_mask",
-    "moved_onto",
     "require_targets",
     "require_there",
 ]
@@ -115,37 +114,6 @@ def load_mask(
         told.append(_soft_caution(mask))
         mask = replace(mask, fractions=None) if structure is Structure.LIVER else mask
     return mask if onto is None else moved_onto(mask, onto, name=name, cautions=told)
-
-
-def moved_onto(mask: LabelMask, onto: Geometry, *, name: str, cautions: list[Caution]) -> LabelMask:
-    """Bring a mask onto a grid by its place in the patient: voxel by voxel where centers meet, else interpolated.
-
-    Parameters
-    ----------
-    name : str
-        What to call the mask in errors, as the user named it.
-    cautions : list of Caution
-        Gets MASK_RESAMPLED and MASK_VOLUME_CHANGED, as in :func:`load_mask`.
-
-    Raises
-    ------
-    GeometryMismatchError
-        If a voxel of the mask lies outside the grid, or the mask in another frame of reference (FRAME_MISMATCH).
-    EmptyMaskError
-        If the mask is empty, or the grid is too coarse for it.
-    """
-    if mask.geometry.same_grid_as(onto):
-        return replace(mask, geometry=onto)
-    require_one_frame(mask, onto, source=name)
-    mask.require_not_empty()
-    require_inside(mask, onto, source=name)
-    same = transferred(mask, onto)
-    if same is not None:
-        return same
-    moved = resampled(mask, onto)
-    moved.require_not_empty()
-    cautions += resampling_cautions(mask, moved)
-    return moved
 
 
 def require_there(path: Path, name: str, *, expected: str) -> None:

@@ -21,6 +21,37 @@ MOST_SAMPLES = 8
 """Along each axis of a voxel, when shares are averaged over it."""
 
 
+def moved_onto(mask: LabelMask, onto: Geometry, *, name: str, cautions: list[Caution]) -> LabelMask:
+    """Bring a mask onto a grid by its place in the patient: voxel by voxel where centers meet, else interpolated.
+
+    Parameters
+    ----------
+    name : str
+        What to call the mask in errors, as the user named it.
+    cautions : list of Caution
+        Gets MASK_RESAMPLED and MASK_VOLUME_CHANGED.
+
+    Raises
+    ------
+    GeometryMismatchError
+        If a voxel of the mask lies outside the grid, or the mask in another frame of reference (FRAME_MISMATCH).
+    EmptyMaskError
+        If the mask is empty, or the grid is too coarse for it.
+    """
+    if mask.geometry.same_grid_as(onto):
+        return replace(mask, geometry=onto)
+    require_one_frame(mask, onto, source=name)
+    mask.require_not_empty()
+    require_inside(mask, onto, source=name)
+    same = transferred(mask, onto)
+    if same is not None:
+        return same
+    moved = resampled(mask, onto)
+    moved.require_not_empty()
+    cautions += resampling_cautions(mask, moved)
+    return moved
+
+
 def resampled(mask: LabelMask, target: Geometry) -> LabelMask:
     """The mask on another grid in the same frame; a soft one stays soft.
 

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from ct_files import CENTER_MM, ct_on, grid, landmark_errors_mm
 
 from ablmargin.errors import EmptyMaskError, InputError, UsageError
-from ablmargin.imagefile import load_mask_file, load_volume_file, save_mask, save_vector_field, save_volume
+from ablmargin.imagefile import load_labels, load_mask_file, load_volume_file, save_mask, save_vector_field, save_volume
 from ablmargin.itk import geometry_of, image_of
 from ablmargin.volume import LabelMask, Structure
 
@@ -174,6 +174,17 @@ def test_volumes_that_are_no_ct(tmp_path):
     assert code_of(load_volume_file, tmp_path / "nan.nrrd") == "VOLUME_NOT_FINITE"
     sitk.WriteImage(sitk.Image([4, 4, 4, 3], sitk.sitkInt16), tmp_path / "time.nii.gz")
     assert code_of(load_volume_file, tmp_path / "time.nii.gz") == "VOLUME_NOT_3D"
+
+
+def test_a_label_map_is_loaded_as_it_is(tmp_path):
+    labels, geometry = load_labels(labels_file(tmp_path / "labels.nii.gz"))
+    assert geometry.same_grid_as(grid(labels.shape))
+    assert labels.dtype == np.int32
+    assert labels.ravel()[:11].tolist() == [1, 1, 1, 1, 1, 2, 2, 2, 7, 7, 0]
+    empty, _ = load_labels(labels_file(tmp_path / "empty.nii.gz", np.zeros((4, 5, 6), np.uint8)))
+    assert not empty.any()
+    soft = labels_file(tmp_path / "soft.nii.gz", np.linspace(0, 1, 120, dtype=np.float32).reshape(4, 5, 6))
+    assert code_of(load_labels, soft) == "MASK_NOT_BINARY"
 
 
 def test_several_labels_need_a_choice(tmp_path):

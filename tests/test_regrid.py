@@ -11,8 +11,7 @@ from mask_files import ball, soft_ball
 
 from ablmargin.errors import GeometryMismatchError
 from ablmargin.geometry import Geometry
-from ablmargin.loading import moved_onto
-from ablmargin.regrid import transferred
+from ablmargin.regrid import moved_onto, transferred
 from ablmargin.volume import LabelMask, Structure
 
 

@@ -1,0 +1,133 @@
+"""What is made of a mask that a network or a program found: the part that was pointed at, and what to think of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy import ndimage
+
+from ablmargin.errors import Caution, Fault, InputError
+from ablmargin.geometry import Array, Geometry, Triple
+from ablmargin.segmentation.protocol import Prompt, Segmentation
+from ablmargin.volume import LabelMask, Structure
+
+PLAUSIBLE_LIVER_ML = (500.0, 4500.0)
+"""A whole liver outside of this range is doubted."""
+
+LARGEST_STRAY_SHARE = 0.05
+"""A liver with a larger share of its volume apart from its largest piece is doubted."""
+
+SMALLEST_CUT_MM2 = 500.0
+"""A liver that meets the image's border over a larger area is cut off."""
+
+_TOUCHING = np.ones((3, 3, 3), np.bool_)
+
+
+def require_prompt_inside(prompt: Prompt, geometry: Geometry) -> None:
+    """Raise InputError with PROMPT_OUTSIDE for each point of a prompt that lies outside of an image."""
+    points = [*prompt.inside_mm, *prompt.outside_mm, *(prompt.axis_mm or ())]
+    points += [] if prompt.point_mm is None else [prompt.point_mm]
+    faults = [
+        _outside(point, geometry)
+        for point in points
+        if not geometry.contains(np.array([point], float), margin_mm=0.0)[0]
+    ]
+    if faults:
+        raise InputError(*faults)
+
+
+def proposed(
+    mask: LabelMask, prompt: Prompt, lesions: Sequence[LabelMask] = (), cautions: tuple[Caution, ...] = ()
+) -> Segmentation:
+    """A mask as a proposal, with its doubts.
+
+    Parameters
+    ----------
+    mask : LabelMask
+        All that was found of the structure. May be empty.
+    prompt : Prompt
+        Of a tumor or a zone, the connected pieces that hold an inside point are kept, and no piece that holds an outside
+        point. All pieces are kept if nothing was pointed at.
+    lesions : sequence of LabelMask
+        On the mask's grid; joined with a liver.
+    cautions : sequence of Caution
+        What is known of the mask already.
+    """
+    if mask.structure is Structure.LIVER:
+        return _proposed_liver(mask, lesions, cautions)
+    chosen = mask if prompt.is_empty and not prompt.outside_mm else _pointed_at(mask, prompt)
+    return Segmentation(mask=chosen, doubts=_lesion_doubts(mask, chosen), cautions=cautions)
+
+
+def _outside(point: Triple, geometry: Geometry) -> Fault:
+    low, high = geometry.corners_mm.min(axis=0), geometry.corners_mm.max(axis=0)
+    spans = " × ".join(f"{a:.0f}..{b:.0f}" for a, b in zip(low, high, strict=True))
+    return Fault(
+        code="PROMPT_OUTSIDE",
+        source="the point " + ",".join(f"{number:g}" for number in point),
+        found="a place outside of the image",
+        expected=f"one inside, {spans} mm in x × y × z",
+        remedy="Points are x,y,z in LPS mm: x grows to the patient's left, y to the back, z to the head.",
+    )
+
+
+def _proposed_liver(mask: LabelMask, lesions: Sequence[LabelMask], cautions: tuple[Caution, ...]) -> Segmentation:
+    if mask.is_empty:
+        return Segmentation(mask=mask, doubts=("No liver was found.",), cautions=cautions)
+    voxels = mask.voxels.copy()
+    for lesion in lesions:
+        voxels |= lesion.voxels
+    mask = replace(mask, voxels=voxels)
+    cut_mm2 = _cut_area_mm2(mask)
+    is_cut = cut_mm2 > SMALLEST_CUT_MM2
+    if is_cut:
+        message = f"the liver meets the image's border over {cut_mm2 / 100:.0f} cm²: a part of it isn't in the image"
+        cautions = (*cautions, Caution(code="LIVER_TRUNCATED", message=message))
+    return Segmentation(mask=mask, doubts=_liver_doubts(mask, is_cut=is_cut), cautions=cautions)
+
+
+def _liver_doubts(mask: LabelMask, *, is_cut: bool) -> tuple[str, ...]:
+    doubts = []
+    low, high = PLAUSIBLE_LIVER_ML
+    if not (low <= mask.volume_ml or is_cut) or mask.volume_ml > high:
+        doubts.append(f"The liver has {mask.volume_ml:.0f} ml; {low:.0f} to {high:.0f} ml are plausible.")
+    pieces, count = ndimage.label(mask.voxels, structure=_TOUCHING)
+    stray = 1.0 - np.bincount(pieces.ravel())[1:].max() / np.count_nonzero(mask.voxels)
+    if stray > LARGEST_STRAY_SHARE:
+        doubts.append(f"{stray:.0%} of the liver lie apart from its largest piece, in {count - 1} piece(s).")
+    return tuple(doubts)
+
+
+def _cut_area_mm2(mask: LabelMask) -> float:
+    """Area of the mask on the outer faces of its grid."""
+    area = 0.0
+    for axis in range(3):
+        face_mm2 = float(np.prod(mask.geometry.spacing_mm)) / mask.geometry.spacing_mm[axis]
+        for end in (0, -1):
+            area += np.count_nonzero(mask.voxels.take(end, axis=axis)) * face_mm2
+    return area
+
+
+def _pointed_at(mask: LabelMask, prompt: Prompt) -> LabelMask:
+    pieces, count = ndimage.label(mask.voxels, structure=_TOUCHING)
+    inside = set(range(1, count + 1)) if prompt.is_empty else _pieces_at(prompt.all_inside_mm, pieces, mask.geometry)
+    wanted = inside - _pieces_at(prompt.outside_mm, pieces, mask.geometry)
+    return replace(mask, voxels=np.isin(pieces, sorted(wanted)))
+
+
+def _pieces_at(points_mm: Sequence[Triple], pieces: Array, geometry: Geometry) -> set[int]:
+    """Numbers of the pieces at points; 0, what is no piece, left out."""
+    if not points_mm:
+        return set()
+    index = np.rint(geometry.indices_at(points_mm)).astype(int)
+    return set(pieces[tuple(index.T)].tolist()) - {0}
+
+
+def _lesion_doubts(found: LabelMask, chosen: LabelMask) -> tuple[str, ...]:
+    if found.is_empty:
+        return (f"No {found.structure} was found.",)
+    if chosen.is_empty:
+        return (f"No {found.structure} was found where the point is, though {found.volume_ml:.1f} ml elsewhere.",)
+    return ()
