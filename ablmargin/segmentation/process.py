@@ -120,11 +120,12 @@ def _ending(code: int) -> str:
 
 
 def _last_lines(path: Path) -> list[str]:
-    """The last lines of a program's output, nothing in them that could color a terminal."""
+    """The last lines of a program's output, no traceback in them and nothing that could color a terminal."""
     with path.open("rb") as file:
         file.seek(max(path.stat().st_size - _TAIL_BYTES, 0))
         lines = file.read().decode(errors="replace").splitlines()
-    return [printable(line.strip()) for line in lines if line.strip()][-LAST_LINES:]
+    said = [printable(line) for line in lines if line.strip() and not line.startswith((" ", "Traceback"))]
+    return said[-LAST_LINES:]
 
 
 def _failure(program: Program, found: str) -> Fault:

@@ -235,12 +235,20 @@ def _labels(volume: Volume, task: Task, settings: Settings) -> Array:
             name=f"{PACKAGE} ({task.name})",
             command=lambda image, result: _command(image, result, task, settings),
             timeout_s=settings.timeout_s,
-            environment=os.environ | {"TOTALSEG_HOME_DIR": home, "TOTALSEG_WEIGHTS_PATH": str(settings.weights_folder)},
+            environment=os.environ | _environment(Path(home), settings),
         )
         labels, geometry = labels_by(program, volume)
     if not geometry.same_grid_as(volume.geometry):
         raise GeometryMismatchError(_other_grid(program.name))
     return np.asarray(labels)
+
+
+def _environment(home: Path, settings: Settings) -> dict[str, str]:
+    return {
+        "TOTALSEG_HOME_DIR": str(home),
+        "TOTALSEG_WEIGHTS_PATH": str(settings.weights_folder),
+        "PYTHONWARNINGS": "ignore",  # so that its last words are those it failed with
+    }
 
 
 def _command(image: Path, result: Path, task: Task, settings: Settings) -> list[str]:
