@@ -1,4 +1,4 @@
-"""One word each: ``nox -s dev``, ``tests``, ``slow``, ``check``, ``bench``."""
+"""One word each: ``nox -s dev``, ``tests``, ``slow``, ``auto``, ``check``, ``bench``."""
 
 import nox
 
@@ -25,6 +25,13 @@ def slow(session: nox.Session) -> None:
     """The tests that take minutes, those of the second engine among them."""
     session.install("-e", ".[test,elastix]")
     session.run("pytest", "-m", "slow", *session.posargs)
+
+
+@nox.session
+def auto(session: nox.Session) -> None:
+    """The real TotalSegmentator on tiny models that the test makes: minutes, after an installation of up to 7.3 GB."""
+    session.install("-e", ".[test,auto]")
+    session.run("pytest", "-m", "slow", "-n", "0", "tests/segmentation/test_totalsegmentator_real.py", *session.posargs)
 
 
 @nox.session

@@ -38,10 +38,10 @@ class OnnxModel:
     session: Any
 
     @classmethod
-    def load(cls, path: Path) -> OnnxModel:
+    def load(cls, path: Path, *, threads: int = 0) -> OnnxModel:
         """Load a network and what its TOML file, of the same name, tells of it.
 
-        Its input must have the shape (1, 1, *patch) and its output (1, channels, *patch), where dimensions may be left open,
+        It runs on so many threads, or on all cores if 0. Its input must have the shape (1, 1, *patch) and its output (1, channels, *patch), where dimensions may be left open,
         and a channel for each label: for ``softmax`` after one for the background.
 
         Raises
@@ -54,7 +54,7 @@ class OnnxModel:
         runtime = _runtime()
         sheet = read_sheet(path.with_suffix(".toml"))
         content = _content(path)
-        session = _session(runtime, path, content)
+        session = _session(runtime, path, content, threads)
         faults = _shape_faults(path, session, sheet)
         if faults:
             raise InputError(*faults)
@@ -237,8 +237,9 @@ def _content(path: Path) -> bytes:
         raise InputError(_fault("PATH_MISSING", str(path), found, "an ONNX file", "Check how it is spelled.")) from None
 
 
-def _session(runtime: Any, path: Path, content: bytes) -> Any:
+def _session(runtime: Any, path: Path, content: bytes, threads: int) -> Any:
     options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
     options.log_severity_level = 4
     providers = [name for name in PROVIDERS if name in runtime.get_available_providers()]
     try:

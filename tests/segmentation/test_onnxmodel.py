@@ -190,6 +190,16 @@ def test_the_lesion_that_was_pointed_at(tmp_path):
     assert codes_of(segmenter.segment, volume, Prompt(point_mm=(0.0, 0.0, 0.0))) == ["PROMPT_OUTSIDE"]
 
 
+def test_what_fills_the_image_is_found_to_its_border(tmp_path):
+    """4.9 mm in 7 columns are one voxel of 4 mm for the network: the outermost columns lie beyond it."""
+    geometry = grid_around(CENTER_MM, shape=(6, 9, 7))
+    volume = Volume(voxels_hu=np.full(geometry.shape, 100, np.float32), geometry=geometry)
+    write_model(tmp_path / "model.onnx", [1], [-50])
+    sheet_file(tmp_path, **(ONE_LABEL | {"activation": '"sigmoid"', "spacing_mm": "[5.0, 0.8, 4.0]"}))
+    segmenter = OnnxModel.load(tmp_path / "model.onnx").segmenter(Structure.TUMOR)
+    assert segmenter.segment(volume).mask.voxels.all()
+
+
 def test_the_hash_in_the_method_tells_models_apart(tmp_path):
     first = brighter_than_50(tmp_path).method
     assert brighter_than_50(tmp_path).method == first
