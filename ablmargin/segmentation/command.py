@@ -56,7 +56,7 @@ class CommandSegmenter:
     @property
     def method(self) -> str:
         """The command without folders, which may be named after people."""
-        words = (PurePath(word).name if PurePath(word).is_absolute() else word for word in _words(self.template))
+        words = map(_without_folder, _words(self.template))
         return f"command: {shlex.join(words)}".replace("'{image}'", "{image}").replace("'{mask}'", "{mask}")
 
     def segment(
@@ -117,3 +117,8 @@ def _words(template: str) -> list[str]:
         return shlex.split(template)
     except ValueError as error:
         raise UsageError(f"{OPTION} can't be split into words ({error}): {template!r}") from None
+
+
+def _without_folder(word: str) -> str:
+    option, sign, value = word.rpartition("=")
+    return f"{option}{sign}{PurePath(value).name if PurePath(value).is_absolute() else value}"

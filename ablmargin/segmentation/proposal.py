@@ -19,8 +19,8 @@ PLAUSIBLE_LIVER_ML = (500.0, 4500.0)
 LARGEST_STRAY_SHARE = 0.05
 """A liver with a larger share of its volume apart from its largest piece is doubted."""
 
-SMALLEST_CUT_MM2 = 500.0
-"""A liver that meets the image's border over a larger area is cut off."""
+SMALLEST_CUT_CM2 = 15.0
+"""A liver that meets one face of the image over this area or more is cut off."""
 
 _TOUCHING = np.ones((3, 3, 3), np.bool_)
 
@@ -80,10 +80,10 @@ def _proposed_liver(mask: LabelMask, lesions: Sequence[LabelMask], cautions: tup
     for lesion in lesions:
         voxels |= lesion.voxels
     mask = replace(mask, voxels=voxels)
-    cut_mm2 = _cut_area_mm2(mask)
-    is_cut = cut_mm2 > SMALLEST_CUT_MM2
+    cut_cm2 = max(_face_areas_cm2(mask))
+    is_cut = cut_cm2 >= SMALLEST_CUT_CM2
     if is_cut:
-        message = f"the liver meets the image's border over {cut_mm2 / 100:.0f} cm²: a part of it isn't in the image"
+        message = f"the image doesn't hold the whole liver: {cut_cm2:.0f} cm² of it lie on the image's border"
         cautions = (*cautions, Caution(code="LIVER_TRUNCATED", message=message))
     return Segmentation(mask=mask, doubts=_liver_doubts(mask, is_cut=is_cut), cautions=cautions)
 
@@ -100,14 +100,15 @@ def _liver_doubts(mask: LabelMask, *, is_cut: bool) -> tuple[str, ...]:
     return tuple(doubts)
 
 
-def _cut_area_mm2(mask: LabelMask) -> float:
-    """Area of the mask on the outer faces of its grid."""
-    area = 0.0
-    for axis in range(3):
-        face_mm2 = float(np.prod(mask.geometry.spacing_mm)) / mask.geometry.spacing_mm[axis]
-        for end in (0, -1):
-            area += np.count_nonzero(mask.voxels.take(end, axis=axis)) * face_mm2
-    return area
+def _face_areas_cm2(mask: LabelMask) -> list[float]:
+    """Area of the mask on each of the six outer faces of its grid."""
+    spacing_mm = mask.geometry.spacing_mm
+    pixels_cm2 = [float(np.prod(spacing_mm)) / along / 100 for along in spacing_mm]
+    return [
+        float(np.count_nonzero(mask.voxels.take(end, axis=axis))) * pixels_cm2[axis]
+        for axis in range(3)
+        for end in (0, -1)
+    ]
 
 
 def _pointed_at(mask: LabelMask, prompt: Prompt) -> LabelMask:

@@ -187,9 +187,9 @@ def test_a_program_that_is_not_there():
 def test_the_method_tells_the_command_but_no_folder():
     segmenter = CommandSegmenter(
         structure=Structure.LIVER,
-        template="/home/jane.doe/ts/bin/TotalSegmentator -i {image} -o {mask} --ml --roi_subset liver",
+        template="/home/jane.doe/ts/bin/seg -i {image} -o {mask} --ml --model=/home/jane.doe/liver.pth --device cpu",
     )
-    assert segmenter.method == "command: TotalSegmentator -i {image} -o {mask} --ml --roi_subset liver"
+    assert segmenter.method == "command: seg -i {image} -o {mask} --ml --model=liver.pth --device cpu"
 
 
 def test_a_point_outside_is_told_before_anything_runs(tmp_path):

@@ -96,6 +96,6 @@ def test_a_liver_that_is_cut_off_may_be_small():
     assert proposal.is_trusted
     (caution,) = proposal.cautions
     assert caution.code == "LIVER_TRUNCATED"
-    assert "over 100 cm²" in caution.message
-    corner = block((5, 5, 5), (17, 15, 15)).union(block((0, 5, 5), (5, 6, 7)))  # 2 cm² on the first slice
+    assert "100 cm² of it lie on" in caution.message
+    corner = block((5, 5, 5), (17, 15, 15)).union(block((0, 5, 5), (5, 7, 12)))  # 14 cm² on the first slice
     assert proposed(corner, NO_PROMPT).cautions == ()

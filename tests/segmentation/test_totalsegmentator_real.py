@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
+import sys
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 from orientations import grid_around
 
 from ablmargin.segmentation import totalsegmentator
+from ablmargin.segmentation.command import CommandSegmenter
 from ablmargin.segmentation.totalsegmentator import (
     LESIONS,
     LIVER,
@@ -34,6 +37,7 @@ pytestmark = [
     pytest.mark.skipif(find_spec("totalsegmentator") is None, reason='needs pip install "ablmargin[auto]"'),
 ]
 
+DOCUMENTED = Path(__file__).resolve().parents[2] / "docs" / "segmentation.md"
 TASKS = (LIVER, LESIONS, SEGMENTS, VESSELS)
 LIVER_LABEL, LARGEST_LABEL, LEVEL_HU = 5, 8, 50.0
 
@@ -181,8 +185,9 @@ def test_the_liver_comes_back_to_the_voxel(settings, orientation):
     assert proposal.mask.geometry == volume.geometry
 
 
-def test_lesions_segments_and_vessels_come_back(settings):
+def test_lesions_segments_and_vessels_come_back(settings, tmp_path, monkeypatch):
     """Those networks have other grids, so a border may move by one of their voxels, 1.5 mm at most."""
+    monkeypatch.setenv("HOME", str(tmp_path))
     volume = bright_box("oblique")
     truth = volume.voxels_hu > LEVEL_HU
     lesions = TotalSegmentator(structure=Structure.TUMOR, settings=settings).segment(volume).mask.voxels
@@ -193,3 +198,18 @@ def test_lesions_segments_and_vessels_come_back(settings):
         assert 2 * np.count_nonzero(found & truth) > 0.95 * (np.count_nonzero(found) + np.count_nonzero(truth))
         depth = np.minimum(np.abs(differ - [8, 8, 20]), np.abs(differ - [55, 35, 51])).min(axis=1)
         assert depth.max(initial=0) <= 1
+    assert not (tmp_path / ".totalsegmentator").exists()
+
+
+def test_the_documented_command_of_another_environment(settings, tmp_path, monkeypatch):
+    program = shutil.which("TotalSegmentator", path=str(Path(sys.executable).parent))
+    template = f"{program} -i {{image}} -o {{mask}} --ml -ta liver_lesions"
+    assert template.partition(" ")[2] in DOCUMENTED.read_text(encoding="utf-8")
+    (tmp_path / "config.json").write_text(json.dumps(totalsegmentator.WITHOUT_STATISTICS))
+    monkeypatch.setenv("TOTALSEG_HOME_DIR", str(tmp_path))
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(settings.weights))
+    volume = bright_box()
+    mask = CommandSegmenter(structure=Structure.TUMOR, template=template).segment(volume).mask
+    alone = TotalSegmentator(structure=Structure.TUMOR, settings=settings).segment(volume).mask
+    np.testing.assert_array_equal(mask.voxels, alone.voxels)
+    assert mask.voxels.any()
