@@ -127,7 +127,7 @@ def load_labels(path: Path) -> tuple[Array, Geometry]:
     InputError
         As :func:`load_mask_file`; MASK_NOT_BINARY too if the values are shares of voxels.
     """
-    array, geometry = _read(path, "MASK")
+    array, geometry, _ = _read(path, "MASK")
     values = np.unique(array)
     _require_labels(path, values)
     return array.astype(np.int32), geometry
