@@ -1,0 +1,109 @@
+"""From a prompt to a solid: along a drawn axis, or over all sizes that a click leaves open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ablmargin.geometry import Array, FloatArray
+from ablmargin.segmentation.lesion_field import solve
+from ablmargin.segmentation.lesion_patch import Patch, patch_around
+from ablmargin.segmentation.lesion_prior import axis_log_odds, ball_log_odds
+from ablmargin.segmentation.lesion_solid import Solid, solid_at, stretched
+from ablmargin.segmentation.protocol import Prompt
+from ablmargin.volume import LabelMask, Volume
+
+RADII_MM = (2.7, 3.6, 4.9, 6.6, 9.0, 12.2, 16.5, 22.5, 30.0)
+"""Sizes tried for a click, each a third larger than the one before."""
+RADIUS_SPREAD = 0.35
+FINEST_MM, COARSEST_MM = 0.9, 1.8
+VOXELS_ACROSS, VOXELS_ACROSS_TRIAL = 22, 10
+CONTEXT_MM = 9.0
+SMALLEST_MM3 = 20.0
+MARK_LOG_ODDS, MARK_SHARE, LEAST_MARK_MM = 60.0, 0.08, 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scene:
+    """Image and liver mask, and the points that the reader marked besides."""
+
+    volume: Volume
+    liver: LabelMask | None
+    inside_mm: FloatArray
+    outside_mm: FloatArray
+
+    @classmethod
+    def of(cls, volume: Volume, liver: LabelMask | None, prompt: Prompt) -> Scene:
+        inside, outside = (np.array(points, float).reshape(-1, 3) for points in (prompt.inside_mm, prompt.outside_mm))
+        return cls(volume=volume, liver=liver, inside_mm=inside, outside_mm=outside)
+
+    def patch(self, center_mm: FloatArray, *, half_mm: float, size_mm: float, across: int) -> Patch:
+        spacing = float(np.clip(size_mm / across, FINEST_MM, COARSEST_MM))
+        return patch_around(self.volume, self.liver, center_mm, half_mm=half_mm, size_mm=size_mm, spacing_mm=spacing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Candidate:
+    """A solid found from one expected size, and how much its tissue differs from what is around."""
+
+    solid: Solid
+    expected_radius_mm: float
+    distinction: float
+
+
+def from_axis(scene: Scene, ends_mm: FloatArray, *, across: int = VOXELS_ACROSS) -> Solid | None:
+    """The solid whose long axis was drawn, shape (2, 3)."""
+    length, middle = float(np.linalg.norm(ends_mm[1] - ends_mm[0])), ends_mm.mean(axis=0)
+    patch = scene.patch(middle, half_mm=0.65 * length + CONTEXT_MM, size_mm=length, across=across)
+    log_odds = solve(patch, axis_log_odds(patch, ends_mm), length, marks=_marks(scene, patch, middle, length))
+    solid = solid_at(patch, log_odds, middle)
+    return None if solid is None else stretched(solid, ends_mm)
+
+
+def from_click(scene: Scene, point_mm: FloatArray, *, radii_mm: tuple[float, ...] = RADII_MM) -> tuple[Candidate, ...]:
+    """What is found with each expected size, the most distinct first."""
+    found = (_trial(scene, point_mm, radius) for radius in radii_mm)
+    return tuple(sorted((one for one in found if one is not None), key=lambda one: -one.distinction))
+
+
+def _trial(scene: Scene, point_mm: FloatArray, radius_mm: float) -> Candidate | None:
+    size = 2 * radius_mm
+    patch = scene.patch(point_mm, half_mm=2.3 * radius_mm + CONTEXT_MM - 2, size_mm=size, across=VOXELS_ACROSS_TRIAL)
+    solid = _solved(scene, patch, point_mm, radius_mm, point_mm)
+    if solid is None:
+        return None
+    return Candidate(solid=solid, expected_radius_mm=radius_mm, distinction=solid.distinction())
+
+
+def refined(scene: Scene, solid: Solid, point_mm: FloatArray) -> Solid:
+    """The same solid again, on a finer grid about its own center, with its own size expected."""
+    radius, center = solid.radius_mm, solid.center_mm
+    patch = scene.patch(center, half_mm=1.6 * radius + CONTEXT_MM, size_mm=2 * radius, across=VOXELS_ACROSS)
+    return _solved(scene, patch, center, radius, point_mm) or solid
+
+
+def _solved(scene: Scene, patch: Patch, center_mm: FloatArray, radius_mm: float, point_mm: FloatArray) -> Solid | None:
+    prior = ball_log_odds(patch, center_mm, 1.05 * radius_mm, spread=RADIUS_SPREAD)
+    marks = _marks(scene, patch, center_mm, 2 * radius_mm)
+    solid = solid_at(patch, solve(patch, prior, 2 * radius_mm, marks=marks), point_mm)
+    return solid if solid is not None and solid.volume_mm3 >= SMALLEST_MM3 else None
+
+
+def _marks(scene: Scene, patch: Patch, center_mm: FloatArray, size_mm: float) -> Array:
+    """Log odds about marked points: inside on the way from the center to one, outside from one on outward."""
+    marks = np.zeros(patch.geometry.shape, np.float32)
+    width = max(MARK_SHARE * size_mm, LEAST_MARK_MM)
+    for point in scene.inside_mm:
+        marks += MARK_LOG_ODDS * _near_segment(patch, center_mm, point, width)
+    for point in scene.outside_mm:
+        marks -= MARK_LOG_ODDS * _near_segment(patch, point, point + 3 * (point - center_mm), width)
+    return marks
+
+
+def _near_segment(patch: Patch, start_mm: FloatArray, stop_mm: FloatArray, width_mm: float) -> Array:
+    """1 on a segment, falling off as a Gaussian of the distance to it."""
+    offset, way = patch.offsets_mm(start_mm), (stop_mm - start_mm)[::-1].astype(np.float32)
+    along = np.clip(np.tensordot(way, offset, 1) / max(float(way @ way), 1e-6), 0, 1)
+    offset = offset - way[:, None, None, None] * along
+    return np.asarray(np.exp(-np.einsum("dkji,dkji->kji", offset, offset) / (2 * width_mm**2)), np.float32)
