@@ -15,6 +15,7 @@ from ablmargin.geometry import Geometry
 from ablmargin.landmarks import read_landmarks, require_imaged
 from ablmargin.loading import check_target, load_image, load_mask, path_and_label
 from ablmargin.regrid import moved_onto
+from ablmargin.segmentation.protocol import Prompt
 from ablmargin.volume import LabelMask, Structure
 
 Loaded = TypeVar("Loaded")
@@ -22,7 +23,11 @@ Loaded = TypeVar("Loaded")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseRequest:
-    """What a user names for one case. Masks are texts, ``path`` or ``path#segment``; see ``loading.load_mask``."""
+    """What a user names for one case.
+
+    Masks are texts, ``path`` or ``path#segment``; see ``loading.load_mask``. Prompts are where lesions without a mask lie.
+    ``reviewed``: the reader vouches for all masks. ``accepted``: hazards that are taken on purpose, by their codes.
+    """
 
     pre: Path
     post: Path
@@ -35,6 +40,10 @@ class CaseRequest:
     ras_mutation: RasMutation = RasMutation.UNKNOWN
     case_id: str = "case"
     landmarks: Path | None = None
+    tumor_prompts: tuple[Prompt, ...] = ()
+    ablation_prompts: tuple[Prompt, ...] = ()
+    reviewed: bool = False
+    accepted: frozenset[str] = frozenset()
 
     @property
     def masks(self) -> tuple[str, ...]:
@@ -106,8 +115,12 @@ class OpenedMasks:
     cautions: tuple[Caution, ...]
 
 
-def open_masks(*, tumors: Sequence[str], ablations: Sequence[str], liver: str | None) -> OpenedMasks:
+def open_masks(
+    *, tumors: Sequence[str], ablations: Sequence[str], liver: str | None, reviewed: bool = False
+) -> OpenedMasks:
     """Load masks that were registered before. Tumors keep their own grids; everything else goes onto the first zone's.
+
+    ``reviewed``: the reader vouches for all of them.
 
     Raises
     ------
@@ -124,6 +137,10 @@ def open_masks(*, tumors: Sequence[str], ablations: Sequence[str], liver: str | 
     named += [(f"--liver {liver}", mask) for mask in livers]
     moved = _all_or_faults(*(partial(_on_grid, mask, zones[0].geometry, name, cautions) for name, mask in named))
     zones, livers = moved[: len(zones)], moved[len(zones) :]
+    if reviewed:
+        tumor_masks, zones, livers = (
+            tuple(mask.reviewed() for mask in masks) for masks in (tumor_masks, zones, livers)
+        )
     lesions = _lesions(tumor_masks)
     return OpenedMasks(lesions=lesions, zones=zones, liver=next(iter(livers), None), cautions=tuple(cautions))
 

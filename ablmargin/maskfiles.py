@@ -103,6 +103,12 @@ def save_masks(masks: Mapping[str, LabelMask], path: Path, *, source: Path | Non
         imagefile.save_mask(next(iter(masks.values())), path)
 
 
+def require_writable_mask(path: Path) -> None:
+    """Raise UsageError, before any work, if no format goes by the ending of a name."""
+    if not path.name.lower().endswith((*imagefile.ENDINGS, *DICOM_ENDINGS)):
+        raise UsageError(f"{path.name}: expected a name that ends in {', '.join((*imagefile.ENDINGS, *DICOM_ENDINGS))}")
+
+
 def _save_dicom(masks: Mapping[str, LabelMask], path: Path, source: Path | None) -> None:
     from ablmargin.dicom.rtwrite import write_rtstruct  # noqa: PLC0415  as above
     from ablmargin.dicom.segwrite import write_seg  # noqa: PLC0415

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import inf, isfinite, sqrt
+from math import hypot, inf, isfinite
 
 from ablmargin.case import Lesion, RasMutation
 from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, THRESHOLDS_MM, Judgement, Measured, judge
@@ -28,6 +28,12 @@ from ablmargin.volume import LabelMask, Structure
 NOT_SEEN = "Part of the tumor lies outside of the exam after ablation, where nobody knows what was ablated."
 NOTABLE_EXCUSE_MM = 0.6
 """Tumor that may reach out of the zone at the capsule by more than this may be unablated, though the voxels can't tell."""
+PROPOSED_LIVER = (
+    "The tumor lies below the capsule, and the liver whose border excuses a part of its margin was outlined by the software "
+    "and not reviewed by a reader."
+)
+NOTABLE_GAIN_MM = 0.05
+"""A constrained minimum that is larger by less is the same when told to a tenth of a millimeter."""
 MOST_OUTSIDE = 0.2
 """Share of a tumor's surface beyond the liver's outline; with more, the outline is wrong. A tumor of 8 mm radius that sticks
 out by 3 mm has 0.11, outlines a millimeter too small add nearly nothing."""
@@ -58,8 +64,8 @@ class Target:
 class Rule:
     """What a margin is judged by, and with how much doubt.
 
-    ``contour_sd_mm`` is the standard deviation of one drawn contour. ``hindrances`` are reasons, as sentences, why these
-    images or masks can't carry a verdict.
+    ``contour_sd_mm`` is the standard deviation of one drawn contour; a mask whose origin tells a larger one has that.
+    ``hindrances`` are reasons, as sentences, why these images or masks can't carry a verdict.
     """
 
     ras_mutation: RasMutation
@@ -67,10 +73,9 @@ class Rule:
     hindrances: tuple[str, ...] = ()
     seed: int = 0
 
-    @property
-    def contours_sd_mm(self) -> float:
-        """Of two contours together, the tumor's and the zone's."""
-        return self.contour_sd_mm * sqrt(2.0)
+    def contours_sd_mm(self, *masks: LabelMask) -> float:
+        """Of independent contours together, as the tumor's and the zone's."""
+        return hypot(*(max(self.contour_sd_mm, mask.origin.contour_sd_mm or 0.0) for mask in masks))
 
 
 def measure_lesion(
@@ -126,7 +131,13 @@ def measure_lesion(
         margin_sd_mm=_margin_sd_mm(lesion, margin, target, error, rule),
         capsule=capsules[required],
         coverage=measure_coverage(moved, target.zone, depth=depth),
-        judgement=_judgement(margin, bounds, constrained, rule, seen=voxels.seen, capsule=capsules[required]),
+        judgement=_judgement(
+            margin,
+            bounds,
+            constrained,
+            rule,
+            hindrances=_hindrances(rule, target, margin, seen=voxels.seen, capsule=capsules[required]),
+        ),
         completion=(
             _completion(margin, moved, target, capsules[required], depth, required_mm=required) if voxels.seen else None
         ),
@@ -162,17 +173,20 @@ def _judgement(
     constrained: dict[float, bool],
     rule: Rule,
     *,
-    seen: bool,
-    capsule: Capsule | None,
+    hindrances: tuple[str, ...],
 ) -> Judgement:
     measured = {threshold: _measured(margin, bounds[kind], constrained=kind) for threshold, kind in constrained.items()}
-    return judge(measured, rule.ras_mutation, hindrances=_hindrances(rule, seen=seen, capsule=capsule))
+    return judge(measured, rule.ras_mutation, hindrances=hindrances)
 
 
-def _hindrances(rule: Rule, *, seen: bool, capsule: Capsule | None) -> tuple[str, ...]:
+def _hindrances(
+    rule: Rule, target: Target, margin: MarginResult, *, seen: bool, capsule: Capsule | None
+) -> tuple[str, ...]:
     found = [*rule.hindrances]
     if not seen:
         found.append(NOT_SEEN)
+    if _rests_on_proposed_liver(target, margin, capsule):
+        found.append(PROPOSED_LIVER)
     if capsule is not None and capsule.outside_share > MOST_OUTSIDE:
         found.append(
             f"{capsule.outside_share:.0%} of the tumor's surface lies outside the liver's outline: what could be ablated "
@@ -184,6 +198,14 @@ def _hindrances(rule: Rule, *, seen: bool, capsule: Capsule | None) -> tuple[str
             "can't tell whether it was ablated there."
         )
     return tuple(found)
+
+
+def _rests_on_proposed_liver(target: Target, margin: MarginResult, capsule: Capsule | None) -> bool:
+    """Whether a liver that nobody reviewed lets the judged minimum come out larger than that over the whole surface."""
+    if target.liver is None or target.liver.origin.reviewed or not _is_constrained(margin, capsule):
+        return False
+    constrained_mm = margin.constrained_minimum_mm
+    return constrained_mm is not None and constrained_mm > margin.minimum_mm + NOTABLE_GAIN_MM
 
 
 def _moved(tumor: Surface, transform: PointTransform | None, target: Target) -> Surface:
@@ -259,7 +281,7 @@ def _bounds(
         sd_mm=error.sd_mm,
         correlation_length_mm=error.correlation_length_mm,
         sampling_error_mm=_sampling_error_mm(lesion, target, margin, constrained=constrained),
-        segmentation_sd_mm=rule.contours_sd_mm,
+        segmentation_sd_mm=rule.contours_sd_mm(lesion.tumor, target.ablated),
         seed=rule.seed,
         constrained=constrained,
     )
@@ -276,7 +298,7 @@ def _margin_sd_mm(
         target.zone,
         covariance_mm2=error.sd_mm**2 if error.covariance_mm2 is None else error.covariance_mm2,
         sampling_error_mm=_sampling_error_mm(lesion, target, margin, constrained=False),
-        segmentation_sd_mm=rule.contours_sd_mm,
+        segmentation_sd_mm=rule.contours_sd_mm(lesion.tumor, target.ablated),
     )
 
 

@@ -203,9 +203,18 @@ class LabelMask:
         return replace(
             self,
             voxels=_frozen(voxels),
-            origin=replace(self.origin, drawn_spacing_mm=drawn),
+            origin=replace(
+                self.origin,
+                drawn_spacing_mm=drawn,
+                reviewed=all(mask.origin.reviewed for mask in (self, *others)),
+                contour_sd_mm=max(mask.origin.contour_sd_mm or 0.0 for mask in (self, *others)) or None,
+            ),
             fractions=_joined_fractions((self, *others)),
         )
+
+    def reviewed(self) -> LabelMask:
+        """The same mask, a reader vouching for it."""
+        return replace(self, origin=replace(self.origin, reviewed=True))
 
     def require_not_empty(self) -> None:
         """Raise EmptyMaskError if no voxel is set."""

@@ -19,10 +19,16 @@ def analyze(
     liver_post: options.LiverPost = None,
     tumors: options.Tumors = [],  # noqa: B006 - typer reads it as "none given"
     ablations: options.Ablations = [],  # noqa: B006
+    tumor_points: options.TumorPoints = [],  # noqa: B006
+    tumor_axes: options.TumorAxes = [],  # noqa: B006
+    ablation_points: options.AblationPoints = [],  # noqa: B006
+    ablation_axes: options.AblationAxes = [],  # noqa: B006
     ras_mutation: options.Ras = RasMutation.UNKNOWN,
     pre_series: options.PreSeries = None,
     post_series: options.PostSeries = None,
     landmarks: options.Landmarks = None,
+    reviewed: options.Reviewed = False,
+    accept: options.Accept = [],  # noqa: B006
     case_id: options.CaseId = UNNAMED_CASE,
     engine: options.Engine = EngineName.GAUSS_NEWTON,
     threads: options.Threads = 2,
@@ -32,15 +38,20 @@ def analyze(
     gate: options.Gate = False,
     config: options.Config = None,  # noqa: ARG001 - read before the others, as their defaults
 ) -> int:
-    """Load, register, measure, judge and report one patient's margin."""
+    """Load, segment what is missing, register, measure, judge and report one patient's margin."""
     from ablmargin.intake import CaseRequest
     from ablmargin.pipeline import Settings
     from ablmargin.pipeline import analyze as analyze_case
 
     from .casework import Output, run_case
 
-    if not tumors or not ablations:
-        raise UsageError("a lesion needs its tumor and its ablation zone: give --tumor MASK and --ablation MASK")
+    tumor_prompts = options.prompts(tumor_points, tumor_axes, structure="tumor")
+    ablation_prompts = options.prompts(ablation_points, ablation_axes, structure="ablation")
+    if not (tumors or tumor_prompts) or not (ablations or ablation_prompts):
+        raise UsageError(
+            "a lesion needs its tumor and its ablation zone, each as a MASK (--tumor, --ablation), by its long axis "
+            "(--tumor-axis, --ablation-axis) or by a point in it (--tumor-point, --ablation-point)"
+        )
     request = CaseRequest(
         pre=pre,
         post=post,
@@ -53,6 +64,10 @@ def analyze(
         ras_mutation=ras_mutation,
         case_id=options.plain_case_id(case_id),
         landmarks=landmarks,
+        tumor_prompts=tumor_prompts,
+        ablation_prompts=ablation_prompts,
+        reviewed=reviewed,
+        accepted=options.accepted(accept),
     )
     output = Output(folder=out, overwrite=overwrite, as_json=as_json, gate=gate)
     _, code = run_case(request, analyze_case, Settings.of(seed=seed, threads=threads, engine=engine), output)

@@ -18,6 +18,7 @@ from .demo import demo
 from .inspect import inspect
 from .margin import margin
 from .register import register
+from .segment import segment
 from .simulate import simulate
 from .terminal import say
 from .validate import validate
@@ -35,7 +36,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (demo, inspect, analyze, margin, register, simulate, validate):
+for command in (demo, inspect, analyze, margin, register, segment, simulate, validate):
     app.command()(command)
 
 

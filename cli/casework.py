@@ -17,6 +17,7 @@ from ablmargin.registration.engines import engine_named
 from ablmargin.report.casefolder import write_case_folder
 from ablmargin.report.record import result_record
 from ablmargin.result import CaseResult
+from ablmargin.segmenting import segment_missing, vouched_for
 
 from .terminal import print_summary, progress_bars, say
 
@@ -79,10 +80,19 @@ def run_case(request: CaseRequest, step: Step, settings: Settings, output: Outpu
         with watch("load"):
             opened = open_case(request)
         progress("loading", 1.0)
-        result = step(opened.case, settings, progress=progress)
+        with watch("segment"):
+            segmented = segment_missing(
+                opened.case,
+                tumors=request.tumor_prompts,
+                zones=request.ablation_prompts,
+                accepted=request.accepted,
+                progress=progress,
+            )
+        case = vouched_for(segmented.case) if request.reviewed else segmented.case
+        result = step(case, settings, progress=progress)
         result = replace(
             result,
-            cautions=(*opened.cautions, *result.cautions),
+            cautions=(*opened.cautions, *segmented.cautions, *result.cautions),
             timings_s={**watch.timings_s, **result.timings_s},
         )
         write(result, output, progress)

@@ -31,6 +31,7 @@ def margin(
             metavar="MM",
         ),
     ] = None,
+    reviewed: options.Reviewed = False,
     case_id: options.CaseId = UNNAMED_CASE,
     seed: options.Seed = 0,
     out: Annotated[Path | None, typer.Option("--out", help="Also write a case folder.", metavar="DIR")] = None,
@@ -52,7 +53,7 @@ def margin(
     texts = [*tumors, *ablations, *([] if liver is None else [liver])]
     output.require_writable([mask_path(text) for text in texts])
     with progress_bars() as progress:
-        masks = open_masks(tumors=tumors, ablations=ablations, liver=liver)
+        masks = open_masks(tumors=tumors, ablations=ablations, liver=liver, reviewed=reviewed)
         result = measure_masks(
             masks.lesions,
             masks.zones,

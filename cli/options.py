@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ablmargin.case import RasMutation, require_plain_name
 from ablmargin.errors import UsageError
 from ablmargin.registration.enginename import EngineName
+
+if TYPE_CHECKING:
+    from ablmargin.segmentation.protocol import Prompt
 
 _MASK = (
     "NIfTI, NRRD, MetaImage, .seg.nrrd, DICOM SEG or RTSTRUCT; one of several is named after a hash: plan.dcm#Tumor 1."
@@ -56,6 +60,43 @@ SharedLiver = Annotated[
     str | None,
     typer.Option("--liver", help="Liver, in the same frame: for the margin below the capsule.", metavar="MASK"),
 ]
+TumorPoints = Annotated[
+    list[str],
+    typer.Option(
+        "--tumor-point",
+        help="A place in a tumor on the pre image, LPS mm: it is outlined from there; repeat for each lesion.",
+        metavar="X,Y,Z",
+    ),
+]
+TumorAxes = Annotated[
+    list[str],
+    typer.Option(
+        "--tumor-axis",
+        help="The two ends of a tumor's long axis: tells its size too, better than a point; repeatable.",
+        metavar="X,Y,Z,X,Y,Z",
+    ),
+]
+AblationPoints = Annotated[
+    list[str],
+    typer.Option("--ablation-point", help="A place in the ablation zone on the post image.", metavar="X,Y,Z"),
+]
+AblationAxes = Annotated[
+    list[str],
+    typer.Option("--ablation-axis", help="The two ends of the ablation zone's long axis.", metavar="X,Y,Z,X,Y,Z"),
+]
+Reviewed = Annotated[
+    bool,
+    typer.Option(
+        "--reviewed",
+        help="You have looked at the masks and vouch for them: a verdict may rest on those that the software made.",
+    ),
+]
+Accept = Annotated[
+    list[str],
+    typer.Option(
+        "--accept", help="Take a named hazard on purpose; it is recorded. See the code in the message.", metavar="CODE"
+    ),
+]
 Ras = Annotated[
     RasMutation,
     typer.Option("--ras-mutation", help="RAS status of the tumor. Unknown asks for 10 mm, as mutant does."),
@@ -95,6 +136,27 @@ def plain_case_id(text: str) -> str:
     except ValueError as error:
         raise UsageError(str(error)) from error
     return text
+
+
+def prompts(points: Sequence[str], axes: Sequence[str], *, structure: str) -> tuple[Prompt, ...]:
+    """A prompt for each ``--<structure>-point`` and then each ``--<structure>-axis``."""
+    from ablmargin.segmentation.prompts import axis_from, point_from
+    from ablmargin.segmentation.protocol import Prompt
+
+    return (
+        *(Prompt(point_mm=point_from(text, f"--{structure}-point")) for text in points),
+        *(Prompt(axis_mm=axis_from(text, f"--{structure}-axis")) for text in axes),
+    )
+
+
+def accepted(codes: Sequence[str]) -> frozenset[str]:
+    """The codes of hazards, if all of them can be accepted; else UsageError."""
+    from ablmargin.segmenting import DOUBTED
+
+    unknown = sorted(set(codes) - {DOUBTED})
+    if unknown:
+        raise UsageError(f"--accept {', '.join(unknown)}: only {DOUBTED} can be accepted")
+    return frozenset(codes)
 
 
 def read_config(context: typer.Context, path: Path | None) -> Path | None:

@@ -20,6 +20,7 @@ def register(
     pre_series: options.PreSeries = None,
     post_series: options.PostSeries = None,
     landmarks: options.Landmarks = None,
+    accept: options.Accept = [],  # noqa: B006 - typer reads it as "none given"
     case_id: options.CaseId = UNNAMED_CASE,
     engine: options.Engine = EngineName.GAUSS_NEWTON,
     threads: options.Threads = 2,
@@ -45,6 +46,7 @@ def register(
         ablations=tuple(exclude_post),
         case_id=options.plain_case_id(case_id),
         landmarks=landmarks,
+        accepted=options.accepted(accept),
     )
     output = Output(folder=out, overwrite=overwrite, as_json=as_json)
     _, code = run_case(request, align, Settings.of(seed=seed, threads=threads, engine=engine), output)

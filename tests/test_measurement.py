@@ -12,11 +12,11 @@ from ablmargin.case import Lesion, RasMutation
 from ablmargin.clinical.criteria import Verdict
 from ablmargin.errors import InputError
 from ablmargin.geometry import Geometry
-from ablmargin.measurement import NOT_SEEN, Rule, Target, measure_lesion
+from ablmargin.measurement import NOT_SEEN, PROPOSED_LIVER, Rule, Target, measure_lesion
 from ablmargin.metrics.surface import surface_of
 from ablmargin.pipeline import Settings, measure_masks
 from ablmargin.registration.local_error import LocalError
-from ablmargin.volume import LabelMask, Structure
+from ablmargin.volume import LabelMask, MaskOrigin, Structure
 
 GRID = grid_around((0, 0, 0), shape=(60, 90, 90), spacing_mm=(1.0, 0.8, 0.8))
 ERROR = LocalError(sd_mm=0.4, correlation_length_mm=25.0)
@@ -137,3 +137,47 @@ def test_the_same_seed_gives_the_same_bounds():
     target = Target.of(ball((2, 0, 0), 17, Structure.ABLATION_ZONE), None)
     first, second = (measured(ball((0, 0, 0), 7, Structure.TUMOR), target).bounds for _ in range(2))
     assert first == second
+
+
+class TestProposedOutlines:
+    PROPOSED = MaskOrigin(source="point", method="a method 1", reviewed=False)
+
+    def test_a_contour_that_other_prompts_move_more_widens_the_bounds(self):
+        tumor, zone = ball((0, 0, 0), 7, Structure.TUMOR), ball((0, 0, 0), 17, Structure.ABLATION_ZONE)
+        shaky = replace(tumor, origin=replace(self.PROPOSED, contour_sd_mm=1.2, reviewed=True))
+        firm = replace(tumor, origin=replace(self.PROPOSED, contour_sd_mm=0.1, reviewed=True))
+        widths = [
+            lesion.bounds.upper_mm - lesion.bounds.lower_mm
+            for lesion in (measured(mask, Target.of(zone, None)) for mask in (tumor, firm, shaky))
+        ]
+        assert widths[0] == widths[1], "never less than for a reader's contour"
+        assert widths[2] > widths[0] + 0.5
+
+    def test_zones_together_are_as_uncertain_as_the_worst_and_reviewed_only_if_all_are(self):
+        zone = ball((0, 0, 0), 9, Structure.ABLATION_ZONE)
+        other = replace(zone, origin=replace(self.PROPOSED, contour_sd_mm=1.2))
+        assert zone.union(other).origin.contour_sd_mm == other.union(zone).origin.contour_sd_mm == 1.2
+        assert not zone.union(other).origin.reviewed
+        assert zone.union(zone).origin.contour_sd_mm is None
+
+    @pytest.mark.parametrize("reviewed", [True, False])
+    def test_no_verdict_rests_on_a_capsule_that_nobody_reviewed(self, reviewed):
+        """A tumor 3 mm below the capsule, ablated up to it: only the liver's border excuses the thin side."""
+        everything = np.ones(GRID.shape, bool)
+        points = GRID.points_at(np.moveaxis(np.indices(GRID.shape), 0, -1))
+        origin = replace(self.PROPOSED, source="automatic", reviewed=reviewed)
+        liver = LabelMask(
+            voxels=everything & half_space(points), geometry=GRID, structure=Structure.LIVER, origin=origin
+        )
+        zone = ball((0, 0, 11), 20, Structure.ABLATION_ZONE, within=half_space)
+        lesion = measured(ball((0, 0, 11), 6, Structure.TUMOR), Target.of(zone, liver))
+        assert lesion.judges_constrained
+        assert (PROPOSED_LIVER in lesion.judgement.reasons) is not reviewed
+        assert (lesion.judgement.verdict is Verdict.INDETERMINATE) is not reviewed
+
+    def test_far_from_the_capsule_a_proposed_liver_hinders_nothing(self):
+        voxels = np.ones(GRID.shape, bool)
+        liver = LabelMask(voxels=voxels, geometry=GRID, structure=Structure.LIVER, origin=self.PROPOSED)
+        zone = ball((0, 0, 0), 17, Structure.ABLATION_ZONE)
+        lesion = measured(ball((0, 0, 0), 7, Structure.TUMOR), Target.of(zone, liver))
+        assert lesion.judgement.verdict is Verdict.ADEQUATE

@@ -21,6 +21,7 @@ from ablmargin.pairs import PairFolder, write_pair
 from ablmargin.pipeline import Settings, provenance
 from ablmargin.registration import elastix
 from ablmargin.registration.enginename import EngineName
+from ablmargin.segmenting import DOUBTED
 from ablmargin.simulation.phantom import simulate_phantom
 from ablmargin_cli.main import main
 
@@ -128,11 +129,53 @@ def test_a_liver_that_leaves_its_targets_out_will_do_but_not_one_far_away(pair, 
     assert main(["analyze", *options(pair, **good), "--out", str(tmp_path / "good")]) == 0
 
 
-def test_both_missing_livers_are_told(pair, tmp_path, capsys):
+def test_missing_livers_are_outlined_and_told_as_proposals(pair, tmp_path):
     words = options(pair)
     without = words[: words.index("--liver-pre")] + words[words.index("--liver-post") + 2 :]
-    assert main(["analyze", *without, "--out", str(tmp_path / "out")]) == 3
-    assert capsys.readouterr().err.count("LIVER_MISSING") == 2
+    assert main(["analyze", *without, "--out", str(tmp_path / "out")]) == 0
+    result = result_in(tmp_path / "out")
+    livers = [mask for mask in result["masks"] if mask["structure"] == "liver"]
+    assert [(mask["exam"], mask["source"], mask["reviewed"]) for mask in livers] == [
+        ("pre", "automatic", False),
+        ("post", "automatic", False),
+    ]
+    assert result["registration"]["liver_dice"] > 0.9
+    assert result["timings_s"]["segment"] > 0
+    for name, given in (("liver-pre", pair.liver_pre), ("liver-post", pair.liver_post)):
+        found, true = (
+            sitk.GetArrayFromImage(sitk.ReadImage(path)) > 0
+            for path in (tmp_path / "out" / "masks" / f"{name}.nii.gz", given)
+        )
+        assert 2 * np.count_nonzero(found & true) / (found.sum() + true.sum()) > 0.9
+
+
+def test_a_verdict_waits_until_proposals_are_reviewed(pair, tmp_path, capsys):
+    tumor, zone = (long_axis(path) for path in (pair.tumors[0], pair.ablations[0]))
+    words = [text for text in options(pair) if text not in {"--tumor", "--ablation"}]
+    for path in (*pair.tumors, *pair.ablations):
+        words.remove(str(path))
+    words += ["--tumor-axis", tumor, "--ablation-axis", zone, "--ras-mutation", "wildtype", "--accept", DOUBTED]
+    assert main(["analyze", *words, "--out", str(tmp_path / "first")]) == 0
+    first = result_in(tmp_path / "first")
+    assert first["verdict"] == "indeterminate"
+    assert "not reviewed" in " ".join(first["lesions"][0]["reasons"])
+    assert {mask["source"] for mask in first["masks"]} == {"reader", "point"}
+    assert main(["analyze", *words, "--reviewed", "--out", str(tmp_path / "second")]) == 0
+    second = result_in(tmp_path / "second")
+    assert "not reviewed" not in " ".join(second["lesions"][0]["reasons"])
+    assert all(mask["reviewed"] for mask in second["masks"])
+    assert second["lesions"][0]["mam_mm"] == first["lesions"][0]["mam_mm"]
+
+
+def long_axis(path: Path) -> str:
+    """The long axis of a mask in its largest slice, as a reader draws it, as text."""
+    image = sitk.ReadImage(path)
+    voxels = sitk.GetArrayFromImage(image) > 0
+    k = int(voxels.sum(axis=(1, 2)).argmax())
+    points = np.array([image.TransformIndexToPhysicalPoint((int(i), int(j), k)) for j, i in np.argwhere(voxels[k])])
+    apart = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    ends = points[list(np.unravel_index(apart.argmax(), apart.shape))]
+    return ",".join(f"{value:.2f}" for value in ends.ravel())
 
 
 def test_nothing_is_overwritten_unless_asked(analyzed, pair, capsys):

@@ -1,0 +1,70 @@
+"""Prompts as text, and whether they point into an image."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ablmargin.errors import Fault, InputError, UsageError
+from ablmargin.geometry import Geometry, Triple, triple
+from ablmargin.segmentation.protocol import Axis, Prompt
+
+
+def point_from(text: str, option: str) -> Triple:
+    """A point from ``X,Y,Z``, LPS mm.
+
+    Raises
+    ------
+    UsageError
+        With the option's name, if these aren't three finite numbers.
+
+    Examples
+    --------
+    >>> point_from("-12.5,40,102", "--tumor-point")
+    (-12.5, 40.0, 102.0)
+    """
+    return triple(_numbers(text, option, 3, "X,Y,Z"))
+
+
+def axis_from(text: str, option: str) -> Axis:
+    """The two ends of an axis from ``X,Y,Z,X,Y,Z``, LPS mm; UsageError as :func:`point_from`, or if they are one point."""
+    numbers = _numbers(text, option, 6, "X,Y,Z,X,Y,Z")
+    ends = triple(numbers[:3]), triple(numbers[3:])
+    if ends[0] == ends[1]:
+        raise UsageError(f"{option} {text}: both ends of the axis are the same point")
+    return ends
+
+
+def require_imaged(prompt: Prompt, geometry: Geometry, *, source: str) -> None:
+    """Raise InputError (PROMPT_OUTSIDE) with every point of a prompt that lies outside an image.
+
+    Parameters
+    ----------
+    source : str
+        The option that named the prompt.
+    """
+    points = [*prompt.all_inside_mm, *(prompt.axis_mm or ()), *prompt.outside_mm]
+    outside = [point for point in points if not geometry.contains(np.array([point]))[0]]
+    if outside:
+        raise InputError(*(_outside(point, geometry, source) for point in outside))
+
+
+def _numbers(text: str, option: str, count: int, form: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != count or not np.isfinite(numbers).all():
+        raise UsageError(f"{option} {text!r}: expected {count} numbers, {form}, in LPS mm")
+    return numbers
+
+
+def _outside(point: Triple, geometry: Geometry, source: str) -> Fault:
+    low, high = geometry.corners_mm.min(axis=0), geometry.corners_mm.max(axis=0)
+    spans = ", ".join(f"{axis} {a:.0f} to {b:.0f}" for axis, a, b in zip("xyz", low, high, strict=True))
+    return Fault(
+        code="PROMPT_OUTSIDE",
+        source=source,
+        found=f"the point {', '.join(f'{value:g}' for value in point)} mm outside of the image",
+        expected=f"a point in it: {spans} mm",
+        remedy="Points are LPS mm, as DICOM has them. 3D Slicer shows RAS: turn the sign of the first two numbers.",
+    )

@@ -1,0 +1,115 @@
+"""``ablmargin segment``: one structure, outlined by the software, for a reader to look at and mend."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ablmargin.errors import UsageError
+from ablmargin.volume import Structure
+
+from . import options
+
+
+def segment(
+    *,
+    image: Annotated[Path, typer.Option("--image", help="CT: a DICOM folder or a volume file.", metavar="PATH")],
+    structure: Annotated[Structure, typer.Option("--structure", help="What to outline.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="The mask to write: .nii.gz, .nrrd, .seg.nrrd, .mha, DICOM SEG .dcm or .rtstruct.dcm.",
+            metavar="FILE",
+        ),
+    ],
+    point: Annotated[
+        str | None, typer.Option("--point", help="A place in the structure, LPS mm.", metavar="X,Y,Z")
+    ] = None,
+    axis: Annotated[
+        str | None,
+        typer.Option("--axis", help="The two ends of its long axis: better than a point.", metavar="X,Y,Z,X,Y,Z"),
+    ] = None,
+    inside: Annotated[
+        list[str], typer.Option("--inside", help="One more place that belongs to it; repeatable.", metavar="X,Y,Z")
+    ] = [],  # noqa: B006 - typer reads it as "none given"
+    outside: Annotated[
+        list[str], typer.Option("--outside", help="A place that doesn't; repeatable.", metavar="X,Y,Z")
+    ] = [],  # noqa: B006
+    liver: Annotated[
+        str | None,
+        typer.Option(
+            "--liver",
+            help="The liver on this image, as help for a tumor or a zone; else it is outlined first.",
+            metavar="MASK",
+        ),
+    ] = None,
+    series: Annotated[
+        str | None,
+        typer.Option("--series", help="SeriesInstanceUID or the number that inspect prints.", metavar="SERIES"),
+    ] = None,
+    accept: options.Accept = [],  # noqa: B006
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON on standard output.")] = False,
+    config: options.Config = None,  # noqa: ARG001 - read before the others, as their defaults
+) -> int:
+    """Outline the liver by itself, or a tumor or ablation zone from where you point."""
+    from ablmargin.loading import load_image, load_mask
+    from ablmargin.maskfiles import require_writable_mask, save_mask
+    from ablmargin.segmentation.prompts import axis_from, point_from
+    from ablmargin.segmentation.protocol import Prompt
+    from ablmargin.segmenting import segment_one
+
+    from .terminal import progress_bars, say
+
+    accepted = options.accepted(accept)
+    prompt = Prompt(
+        point_mm=None if point is None else point_from(point, "--point"),
+        axis_mm=None if axis is None else axis_from(axis, "--axis"),
+        inside_mm=tuple(point_from(text, "--inside") for text in inside),
+        outside_mm=tuple(point_from(text, "--outside") for text in outside),
+    )
+    _require_free(out, image, overwrite=overwrite)
+    require_writable_mask(out)
+    with progress_bars() as progress:
+        loaded = load_image(image, series=series, progress=progress)
+        grid = loaded.volume.geometry
+        given = None if liver is None else load_mask(liver, Structure.LIVER, onto=grid, source_name="--liver")
+        proposal = segment_one(loaded.volume, structure, prompt, liver=given, accepted=accepted, progress=progress)
+        save_mask(proposal.mask, out, source=image if image.is_dir() else None)
+    cautions = [*loaded.cautions, *proposal.cautions]
+    for caution in cautions:
+        say(f"{caution.code}: {caution.message}")
+    say(f"Written to {out}: a proposal. Look at it before anything rests on it.")
+    if as_json:
+        origin = proposal.mask.origin
+        record = {
+            "schema": "ablmargin.segment/1",
+            "structure": structure.value,
+            "file": str(out),
+            "volume_ml": round(proposal.mask.volume_ml, 4),
+            "source": origin.source,
+            "method": origin.method,
+            "reviewed": origin.reviewed,
+            "trusted": proposal.is_trusted,
+            "doubts": list(proposal.doubts),
+            "contour_sd_mm": origin.contour_sd_mm,
+            "warnings": [{"code": caution.code, "message": caution.message} for caution in cautions],
+        }
+        sys.stdout.write(json.dumps(record, indent=2) + "\n")
+    return 0
+
+
+def _require_free(out: Path, image: Path, *, overwrite: bool) -> None:
+    if out.is_dir():
+        raise UsageError(f"--out {out} is a folder; name a file")
+    if out.exists() and not overwrite:
+        raise UsageError(f"--out {out} is there already; name another file, or --overwrite replaces it")
+    if image.is_dir() and out.resolve().is_relative_to(image.resolve()):
+        raise UsageError(f"--out {out} lies inside the input folder {image}, where nothing is ever written")
+    if out.exists() and out.samefile(image):
+        raise UsageError(f"--out {out} is the image itself")
