@@ -50,14 +50,15 @@ class Meaning:
     """Red, green, blue, 0..255."""
 
 
+_ANATOMY = ("91723000", "Anatomical Structure")
 _ABNORMAL = ("49755003", "Morphologically Abnormal Structure")
 
 MEANINGS = {
-    Structure.LIVER: Meaning(
-        category=("91723000", "Anatomical Structure"), kind=("10200004", "Liver"), color=(221, 130, 101)
-    ),
+    Structure.LIVER: Meaning(category=_ANATOMY, kind=("10200004", "Liver"), color=(221, 130, 101)),
     Structure.TUMOR: Meaning(category=_ABNORMAL, kind=("108369006", "Neoplasm"), color=(144, 238, 144)),
     Structure.ABLATION_ZONE: Meaning(category=_ABNORMAL, kind=("6574001", "Necrosis"), color=(216, 191, 216)),
+    Structure.LIVER_SEGMENT: Meaning(category=_ANATOMY, kind=("10200004", "Liver"), color=(186, 77, 64)),
+    Structure.VESSELS: Meaning(category=_ANATOMY, kind=("59820001", "Blood Vessel"), color=(0, 151, 206)),
 }
 
 

@@ -29,6 +29,8 @@ class Structure(StrEnum):
     LIVER = "liver"
     TUMOR = "tumor"
     ABLATION_ZONE = "ablation"
+    LIVER_SEGMENT = "liver segment"
+    VESSELS = "vessels"
 
 
 MaskSource = Literal["reader", "point", "automatic"]
