@@ -6,7 +6,8 @@ Not called "study": in DICOM the two exams are two studies.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ablmargin.geometry import FloatArray
@@ -81,6 +82,39 @@ class Landmarks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Anatomy:
+    """Segments and vessels of the liver, drawn on the exam before ablation.
+
+    Only reports tell of them: no margin, no registration and no verdict depends on them.
+
+    Parameters
+    ----------
+    segments : mapping of str to LabelMask
+        Couinaud segments by their Roman numerals, IVa and IVb among them; each on any grid in the tumors' frame. Empty if
+        none are known.
+    vessels : LabelMask, optional
+        Hepatic and portal veins, on any grid in the tumors' frame.
+    """
+
+    segments: Mapping[str, LabelMask] = field(default_factory=dict)
+    vessels: LabelMask | None = None
+
+    def __post_init__(self) -> None:
+        expected = {Structure.LIVER_SEGMENT} if self.segments else set()
+        if {mask.structure for mask in self.segments.values()} != expected:
+            raise ValueError("expected masks of segments of the liver")
+        if self.vessels is not None and self.vessels.structure is not Structure.VESSELS:
+            raise ValueError(f"expected a mask of the vessels, not of the {self.vessels.structure}")
+
+    def reviewed(self) -> Anatomy:
+        """The same, a reader vouching for all masks."""
+        return Anatomy(
+            segments={name: mask.reviewed() for name, mask in self.segments.items()},
+            vessels=self.vessels and self.vessels.reviewed(),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Case:
     """Both exams of one patient, the tumors (on pre) and the ablation zones (on post).
 
@@ -96,6 +130,7 @@ class Case:
     zones: tuple[LabelMask, ...]
     ras_mutation: RasMutation = RasMutation.UNKNOWN
     landmarks: Landmarks | None = None
+    anatomy: Anatomy | None = None
 
     def __post_init__(self) -> None:
         require_plain_name(self.case_id, "a case ID")

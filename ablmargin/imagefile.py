@@ -22,7 +22,14 @@ from ablmargin.imageheader import HeaderError, geometry_in_header
 from ablmargin.itk import geometry_of, image_of
 from ablmargin.loaded import LoadedImage, hu_faults
 from ablmargin.originnote import note_of, with_note
-from ablmargin.segments import SOFT_METHOD, origin_in, require_drawn, whole_file
+from ablmargin.segments import (
+    SOFT_METHOD,
+    Segment,
+    SegmentMask,
+    origin_in,
+    require_drawn,
+    whole_file,
+)
 from ablmargin.volume import LabelMask, Structure, Volume
 
 ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha")
@@ -131,6 +138,39 @@ def load_labels(path: Path) -> tuple[Array, Geometry]:
     values = np.unique(array)
     _require_labels(path, values)
     return array.astype(np.int32), geometry
+
+
+def load_label_map(path: Path, structure: Structure) -> list[SegmentMask]:
+    """Load every label of a label map.
+
+    Raises
+    ------
+    EmptyMaskError
+        If no voxel is set.
+    InputError
+        As :func:`load_mask_file`; MASK_NOT_BINARY for shares of voxels, and MASK_ONE_LABEL if there is but one: a mask, in
+        which the value doesn't tell what it is.
+    """
+    array, geometry, _ = _read(path, "MASK")
+    values = np.unique(array[array != 0])
+    if _are_shares(values):
+        found = "shares of voxels between 0 and 1"
+        raise InputError(_fault(path, "MASK_NOT_BINARY", found, "whole-numbered labels"))
+    _require_labels(path, values)
+    if len(values) == 1:
+        found, remedy = f"a mask with the single label {values[0]:g}", "Give the file with all segments."
+        raise InputError(_fault(path, "MASK_ONE_LABEL", found, "several labels, one for each segment", remedy))
+    if len(values) and (len(values) > MANY_LABELS or values[0] < 0):
+        raise InputError(_fault(path, "MASK_NOT_BINARY", _listed(values), f"at most {MANY_LABELS} labels above 0"))
+    origin = origin_in(path, None, geometry)
+    drawn = LabelMask(voxels=array != 0, geometry=geometry, structure=structure, origin=origin)
+    start, stop = require_drawn(drawn, path).bounding_box()
+    around = drawn.cropped(start, stop)  # the rest is quicker
+    labels = array[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))]
+    return [
+        SegmentMask.of(Segment(number=number), replace(around, voxels=labels == number))
+        for number in values.astype(int).tolist()
+    ]
 
 
 def save_mask(mask: LabelMask, path: Path) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from ablmargin.case import Case, Exam, Landmarks, Lesion, RasMutation
+from ablmargin.anatomy import load_anatomy
+from ablmargin.case import Anatomy, Case, Exam, Landmarks, Lesion, RasMutation
 from ablmargin.errors import Caution, Fault, InputError
 from ablmargin.exampair import check_pair
 from ablmargin.geometry import Geometry
@@ -19,6 +20,7 @@ from ablmargin.segmentation.protocol import Prompt
 from ablmargin.volume import LabelMask, Structure
 
 Loaded = TypeVar("Loaded")
+Other = TypeVar("Other")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +46,14 @@ class CaseRequest:
     ablation_prompts: tuple[Prompt, ...] = ()
     reviewed: bool = False
     accepted: frozenset[str] = frozenset()
+    segments: str | None = None
+    vessels: str | None = None
 
     @property
     def masks(self) -> tuple[str, ...]:
         """All mask texts of the request."""
-        return (*_one(self.liver_pre), *_one(self.liver_post), *self.tumors, *self.ablations)
+        single = (self.liver_pre, self.liver_post, self.segments, self.vessels)
+        return (*(text for given in single for text in _one(given)), *self.tumors, *self.ablations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,11 +83,15 @@ def open_case(request: CaseRequest) -> OpenedCase:
     ]
     on_pre = partial(_masks, onto=pre.volume.geometry, cautions=cautions)
     on_post = partial(_masks, onto=post.volume.geometry, cautions=cautions)
-    liver_pre, liver_post, tumors, zones = _all_or_faults(
-        partial(on_pre, _one(request.liver_pre), Structure.LIVER, "--liver-pre"),
-        partial(on_post, _one(request.liver_post), Structure.LIVER, "--liver-post"),
-        partial(on_pre, request.tumors, Structure.TUMOR, "--tumor"),
-        partial(on_post, request.ablations, Structure.ABLATION_ZONE, "--ablation"),
+    grid = pre.volume.geometry
+    (liver_pre, liver_post, tumors, zones), anatomy = _both_or_faults(
+        lambda: _all_or_faults(
+            partial(on_pre, _one(request.liver_pre), Structure.LIVER, "--liver-pre"),
+            partial(on_post, _one(request.liver_post), Structure.LIVER, "--liver-post"),
+            partial(on_pre, request.tumors, Structure.TUMOR, "--tumor"),
+            partial(on_post, request.ablations, Structure.ABLATION_ZONE, "--ablation"),
+        ),
+        lambda: load_anatomy(request.segments, request.vessels, onto=grid, frame=grid, cautions=cautions),
     )
     landmarks = _landmarks(request.landmarks, pre.volume.geometry, post.volume.geometry)
     case = Case(
@@ -93,6 +102,7 @@ def open_case(request: CaseRequest) -> OpenedCase:
         zones=zones,
         ras_mutation=request.ras_mutation,
         landmarks=landmarks,
+        anatomy=anatomy,
     )
     return OpenedCase(case=case, cautions=tuple(cautions))
 
@@ -113,12 +123,19 @@ class OpenedMasks:
     zones: tuple[LabelMask, ...]
     liver: LabelMask | None
     cautions: tuple[Caution, ...]
+    anatomy: Anatomy | None = None
 
 
 def open_masks(
-    *, tumors: Sequence[str], ablations: Sequence[str], liver: str | None, reviewed: bool = False
+    *,
+    tumors: Sequence[str],
+    ablations: Sequence[str],
+    liver: str | None,
+    segments: str | None = None,
+    vessels: str | None = None,
+    reviewed: bool = False,
 ) -> OpenedMasks:
-    """Load masks that were registered before. Tumors keep their own grids; everything else goes onto the first zone's.
+    """Load masks that were registered before. Zones and liver go onto the first zone's grid; the others keep their own.
 
     ``reviewed``: the reader vouches for all of them.
 
@@ -135,14 +152,21 @@ def open_masks(
     )
     named = [*zip([f"--ablation {text}" for text in ablations], zones, strict=True)]
     named += [(f"--liver {liver}", mask) for mask in livers]
-    moved = _all_or_faults(*(partial(_on_grid, mask, zones[0].geometry, name, cautions) for name, mask in named))
+    grid = zones[0].geometry
+    moved, anatomy = _both_or_faults(
+        lambda: _all_or_faults(*(partial(_on_grid, mask, grid, name, cautions) for name, mask in named)),
+        lambda: load_anatomy(segments, vessels, onto=None, frame=grid, cautions=cautions),
+    )
     zones, livers = moved[: len(zones)], moved[len(zones) :]
     if reviewed:
+        anatomy = anatomy and anatomy.reviewed()
         tumor_masks, zones, livers = (
             tuple(mask.reviewed() for mask in masks) for masks in (tumor_masks, zones, livers)
         )
     lesions = _lesions(tumor_masks)
-    return OpenedMasks(lesions=lesions, zones=zones, liver=next(iter(livers), None), cautions=tuple(cautions))
+    return OpenedMasks(
+        lesions=lesions, zones=zones, liver=next(iter(livers), None), cautions=tuple(cautions), anatomy=anatomy
+    )
 
 
 def mask_path(text: str) -> Path:
@@ -195,3 +219,9 @@ def _all_or_faults(*loaders: Callable[[], Loaded]) -> tuple[Loaded, ...]:
     if faults:
         raise InputError(*faults)
     return tuple(outcomes)
+
+
+def _both_or_faults(first: Callable[[], Loaded], second: Callable[[], Other]) -> tuple[Loaded, Other]:
+    """The outcomes of two loaders of different things, or one error with the faults of both."""
+    outcomes: tuple[Any, ...] = _all_or_faults(first, second)
+    return outcomes[0], outcomes[1]

@@ -18,9 +18,10 @@ from ablmargin.errors import Caution, DicomError, Fault, InputError, UsageError
 from ablmargin.geometry import Geometry
 from ablmargin.imagefile import ENDINGS, is_image_file, load_volume_file
 from ablmargin.loaded import LoadedImage, PatientDigest
-from ablmargin.maskfiles import load_mask_from
+from ablmargin.maskfiles import load_all_from, load_mask_from
 from ablmargin.progress import Progress, silent
 from ablmargin.regrid import moved_onto
+from ablmargin.segments import SegmentMask
 from ablmargin.volume import LabelMask, Structure
 
 _KINDS_SKIPPED = {
@@ -38,6 +39,7 @@ __all__ = [
     "LoadedImage",
     "PatientDigest",
     "check_target",
+    "load_all",
     "load_image",
     "load_mask",
     "require_targets",
@@ -108,12 +110,38 @@ def load_mask(
     name = f"{source_name} {text}".strip()
     require_there(path, name, expected="a mask: a volume file, .seg.nrrd, DICOM SEG or RTSTRUCT")
     told: list[Caution] = [] if cautions is None else cautions
-    mask = load_mask_from(path, label, structure, onto=onto, told=told, name=name)
-    mask = replace(mask, origin=replace(mask.origin, name=f"{source_name} {mask.origin.name}".strip()))
+    mask = _from_option(load_mask_from(path, label, structure, onto=onto, told=told, name=name), source_name)
     if mask.fractions is not None:
         told.append(_soft_caution(mask))
         mask = replace(mask, fractions=None) if structure is Structure.LIVER else mask
     return mask if onto is None else moved_onto(mask, onto, name=name, cautions=told)
+
+
+def load_all(
+    text: str, structure: Structure, *, onto: Geometry | None, source_name: str, cautions: list[Caution]
+) -> list[SegmentMask]:
+    """Load every segment of a file as :func:`load_mask` does one, each on the grid that it was drawn on.
+
+    Raises
+    ------
+    InputError
+        As :func:`ablmargin.maskfiles.load_all_from`; PATH_MISSING; MASK_LABEL_CHOSEN if one of the segments is named.
+    """
+    path, label = path_and_label(text)
+    name = f"{source_name} {text}"
+    if label is not None:
+        found, remedy = f"the choice of {label!r}", "Leave the hash and what follows it out."
+        expected = "a file of which all segments are taken"
+        raise InputError(Fault(code="MASK_LABEL_CHOSEN", source=name, found=found, expected=expected, remedy=remedy))
+    require_there(path, name, expected="segments: a label map, .seg.nrrd, DICOM SEG or RTSTRUCT")
+    return [
+        replace(one, mask=_from_option(one.mask, source_name))
+        for one in load_all_from(path, structure, onto=onto, told=cautions, name=name)
+    ]
+
+
+def _from_option(mask: LabelMask, source_name: str) -> LabelMask:
+    return replace(mask, origin=replace(mask.origin, name=f"{source_name} {mask.origin.name}".strip()))
 
 
 def require_there(path: Path, name: str, *, expected: str) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ablmargin import imagefile
+from ablmargin import imagefile, segnrrd
 from ablmargin.dicom.objects import outline_object
 from ablmargin.errors import Caution, UsageError
 from ablmargin.geometry import Geometry
+from ablmargin.segments import SegmentMask
 from ablmargin.segnrrd import holds_segments, load_segment, save_segments
 from ablmargin.volume import LabelMask, Structure
 
@@ -57,6 +58,37 @@ def load_mask_from(
     from ablmargin.dicom.seg import load_seg  # noqa: PLC0415  highdicom takes 0.1 s to load
 
     return load_seg(found.path, label, structure, told=told)
+
+
+def load_all_from(
+    path: Path, structure: Structure, *, onto: Geometry | None, told: list[Caution], name: str = ""
+) -> list[SegmentMask]:
+    """Load every segment of a file, which is read once; each mask is cut to the box that it fills.
+
+    Parameters
+    ----------
+    path, onto, told, name
+        As for :func:`load_mask_from`.
+    structure : Structure
+        Of all of them.
+
+    Raises
+    ------
+    InputError
+        As :func:`load_mask_from`, but for the choice; those of :func:`ablmargin.imagefile.load_label_map`.
+    """
+    if path.is_file() and holds_segments(path):
+        return segnrrd.load_every_segment(path, structure)
+    if path.is_file() and imagefile.is_image_file(path):
+        return imagefile.load_label_map(path, structure)
+    found = outline_object(path, name=name or str(path))
+    if found.is_structure_set:
+        from ablmargin.dicom.rtstruct import load_every_region  # noqa: PLC0415  as above
+
+        return load_every_region(found.path, structure, onto=onto, told=told)
+    from ablmargin.dicom.seg import load_every_segment  # noqa: PLC0415
+
+    return load_every_segment(found.path, structure, told=told)
 
 
 def save_mask(mask: LabelMask, path: Path, *, name: str = "", source: Path | None = None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
-from ablmargin.case import Case, Lesion, RasMutation
+from ablmargin.case import Anatomy, Case, Lesion, RasMutation
 from ablmargin.cautions import finding_cautions, mask_hindrances, shape_cautions, too_small
 from ablmargin.errors import Caution
 from ablmargin.loading import require_targets
@@ -25,10 +25,12 @@ from ablmargin.result import (
     MaskRecord,
     Outlines,
     Provenance,
+    anatomy_records,
     mask_records,
     software_versions,
     target_records,
 )
+from ablmargin.surroundings import vessel_cautions, with_surroundings
 from ablmargin.threads import one_blas_thread
 from ablmargin.volume import LabelMask, Structure
 
@@ -115,6 +117,7 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
             )
             for lesion, tumor in zip(case.lesions, tumors, strict=True)
         ]
+        lesions = with_surroundings(case.lesions, lesions, case.anatomy, post_from_pre=alignment.post_from_pre)
         progress("measuring margins", 1.0)
     return CaseResult(
         case_id=case.case_id,
@@ -130,6 +133,7 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
             *cautions,
             *shape_cautions(case.lesions, case.zones),
             *finding_cautions(case.lesions, lesions, target.ablated, target.zone),
+            *vessel_cautions(lesions),
         ),
         timings_s=watch.timings_s,
     )
@@ -185,10 +189,11 @@ def measure_masks(
     settings: Settings,
     case_id: str,
     cautions: tuple[Caution, ...] = (),
+    anatomy: Anatomy | None = None,
 ) -> CaseResult:
     """Measure and judge masks that already share one frame, without images.
 
-    Tumors may lie on a grid of their own; the zones must share one.
+    Tumors and anatomy may lie on grids of their own; the zones must share one.
 
     Raises
     ------
@@ -213,6 +218,7 @@ def measure_masks(
             measure_lesion(lesion, surface_of(lesion.tumor), target, _rule_for(lesion, rule), error=error)
             for lesion in lesions
         ]
+        results = with_surroundings(lesions, results, anatomy, post_from_pre=None)
     liver_record = (
         () if liver is None else (MaskRecord(structure=Structure.LIVER, exam=None, lesion=None, origin=liver.origin),)
     )
@@ -221,14 +227,19 @@ def measure_masks(
         ras_mutation=ras_mutation,
         lesions=tuple(results),
         zone=target.zone,
-        masks=(*liver_record, *target_records(lesions, zones, exams=(None, None))),
-        outlines=Outlines(lesions=tuple(lesions), zones=tuple(zones), liver=liver),
+        masks=(
+            *liver_record,
+            *target_records(lesions, zones, exams=(None, None)),
+            *anatomy_records(anatomy, exam=None),
+        ),
+        outlines=Outlines(lesions=tuple(lesions), zones=tuple(zones), liver=liver, anatomy=anatomy),
         provenance=provenance(settings, started),
         cautions=(
             *cautions,
             *gaps,
             *shape_cautions(lesions, zones),
             *finding_cautions(lesions, results, target.ablated, target.zone),
+            *vessel_cautions(results),
         ),
         timings_s=watch.timings_s,
     )

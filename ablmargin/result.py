@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ablmargin.case import Case, Lesion, RasMutation
+from ablmargin.case import Anatomy, Case, Lesion, RasMutation
+from ablmargin.clinical.couinaud import SegmentShare
 from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, Judgement, Verdict, worst
 from ablmargin.clinical.direction import Deficit, describe_deficit, direction_in_words
 from ablmargin.errors import Caution
@@ -24,6 +25,46 @@ from ablmargin.metrics.uncertainty import MarginBounds
 from ablmargin.registration.quality import RegistrationQuality
 from ablmargin.registration.register import Alignment
 from ablmargin.volume import LabelMask, MaskOrigin, Structure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentShares:
+    """The segments of the liver that a tumor lies in, the largest share first, and the share in none that is known."""
+
+    told: tuple[SegmentShare, ...]
+    outside: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VesselFinding:
+    """The vessel next to a tumor that is 3 mm wide or more; all None if there is none within 30 mm.
+
+    Parameters
+    ----------
+    distance_mm : float, optional
+        From the tumor's surface to the vessel's before ablation; negative where the vessel reaches into the tumor.
+    pre_mm, post_mm : ndarray, shape (3,), optional
+        The nearest place on the vessel, before and after ablation.
+    from_thinnest_mm : float, optional
+        From the thinnest place of the margin to any such vessel.
+    at_thinnest : bool, optional
+        Whether the margin is thinnest at such a vessel: at most 5 mm from one, or on the side of the nearest one, if that
+        runs where tissue should be ablated.
+    """
+
+    distance_mm: float | None = None
+    pre_mm: FloatArray | None = None
+    post_mm: FloatArray | None = None
+    from_thinnest_mm: float | None = None
+    at_thinnest: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Surroundings:
+    """Where a tumor lies in the liver; None what wasn't given."""
+
+    segments: SegmentShares | None
+    vessel: VesselFinding | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,6 +92,7 @@ class LesionResult:
     completion: Completion | None
     margin_sd_mm: FloatArray | None = None
     closest_voxel_mm: float | None = None
+    surroundings: Surroundings | None = None
 
     @property
     def constrained_minimum_mm(self) -> float | None:
@@ -118,6 +160,7 @@ class Outlines:
     lesions: tuple[Lesion, ...]
     zones: tuple[LabelMask, ...]
     liver: LabelMask | None
+    anatomy: Anatomy | None = None
 
 
 def mask_records(case: Case) -> tuple[MaskRecord, ...]:
@@ -129,7 +172,8 @@ def mask_records(case: Case) -> tuple[MaskRecord, ...]:
         for exam, liver in livers
         if liver is not None
     ]
-    return (*records, *target_records(case.lesions, case.zones, exams=("pre", "post")))
+    targets = target_records(case.lesions, case.zones, exams=("pre", "post"))
+    return (*records, *targets, *anatomy_records(case.anatomy, exam="pre"))
 
 
 def target_records(
@@ -145,6 +189,14 @@ def target_records(
         *(MaskRecord(structure=Structure.TUMOR, exam=before, lesion=name, origin=origin) for name, origin in tumors),
         *(MaskRecord(structure=Structure.ABLATION_ZONE, exam=after, lesion=None, origin=zone.origin) for zone in zones),
     )
+
+
+def anatomy_records(anatomy: Anatomy | None, *, exam: Literal["pre"] | None) -> tuple[MaskRecord, ...]:
+    """Of the segments, one for the file that all of them came from, and of the vessels."""
+    if anatomy is None:
+        return ()
+    masks = [*list(anatomy.segments.values())[:1], *([] if anatomy.vessels is None else [anatomy.vessels])]
+    return tuple(MaskRecord(structure=mask.structure, exam=exam, lesion=None, origin=mask.origin) for mask in masks)
 
 
 PACKAGES = ("ablmargin", "numpy", "scipy", "scikit-image", "SimpleITK", "pydicom", "vtk")

@@ -137,6 +137,7 @@ def vouched_for(case: Case) -> Case:
         post=replace(case.post, liver=case.post.liver and case.post.liver.reviewed()),
         lesions=tuple(replace(lesion, tumor=lesion.tumor.reviewed()) for lesion in case.lesions),
         zones=tuple(zone.reviewed() for zone in case.zones),
+        anatomy=case.anatomy and case.anatomy.reviewed(),
     )
 
 

@@ -40,6 +40,19 @@ class Segment:
         return f"{self.number} ({printable(self.name)})" if self.name else f"{self.number}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SegmentMask:
+    """A segment of a file with its mask, cut to the box that it fills."""
+
+    segment: Segment
+    mask: LabelMask
+
+    @classmethod
+    def of(cls, segment: Segment, mask: LabelMask) -> SegmentMask:
+        """Cut the mask of a segment that isn't empty."""
+        return cls(segment=segment, mask=mask.cropped(*mask.bounding_box()))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meaning:
     """What a structure is, in SNOMED CT, as (code, meaning). The category is of DICOM PS3.16 CID 7150."""
@@ -110,6 +123,12 @@ def _named(segments: Sequence[Segment], label: str, path: Path) -> Segment:
         raise InputError(_fault(path, "MASK_LABEL_AMBIGUOUS", found, expected, remedy))
     found = f"no segment {label!r}, but {listed(segments)}"
     raise InputError(_fault(path, "MASK_LABEL_MISSING", found, "one of the file's segments", "Choose one of them."))
+
+
+def require_any(masks: Sequence[SegmentMask], path: Path) -> None:
+    """Raise EmptyMaskError if a file has no segment with voxels."""
+    if not masks:
+        raise EmptyMaskError(_fault(path, "MASK_EMPTY", "nothing drawn in any segment", "segments with voxels"))
 
 
 def listed(segments: Sequence[Segment]) -> str:

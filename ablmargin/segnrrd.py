@@ -20,8 +20,17 @@ from ablmargin.geometry import Array, Geometry
 from ablmargin.imageheader import HeaderError, nrrd_fields, require_nrrd_space
 from ablmargin.itk import geometry_of
 from ablmargin.originnote import note_of, with_note
-from ablmargin.segments import MEANINGS, Segment, chosen_segment, origin_in, require_drawn, whole_file
-from ablmargin.volume import LabelMask, Structure
+from ablmargin.segments import (
+    MEANINGS,
+    Segment,
+    SegmentMask,
+    chosen_segment,
+    origin_in,
+    require_any,
+    require_drawn,
+    whole_file,
+)
+from ablmargin.volume import LabelMask, MaskOrigin, Structure
 
 _FIELD = re.compile(r"Segment(\d+)_(\w+)")
 _AXIS = re.compile(r"none|\([^)]*\)")
@@ -68,10 +77,33 @@ def load_segment(path: Path, label: str | None, structure: Structure) -> LabelMa
     places = _places(fields, layers, path)
     segment = chosen_segment([place.segment for place in places], label, path)
     place = next(place for place in places if place.segment is segment)
+    mask = _mask(place, layers, geometry, structure, origin_in(path, label, geometry))
+    return require_drawn(mask, path)
+
+
+def load_every_segment(path: Path, structure: Structure) -> list[SegmentMask]:
+    """Load all segments that aren't empty.
+
+    Raises
+    ------
+    InputError
+        As :func:`load_segment`, but for the choice.
+    """
+    layers, geometry, fields = _read(path)
+    origin = origin_in(path, None, geometry)
+    masks = [
+        SegmentMask.of(place.segment, _mask(place, layers, geometry, structure, origin))
+        for place in _places(fields, layers, path)
+        if not place.segment.is_empty
+    ]
+    require_any(masks, path)
+    return masks
+
+
+def _mask(place: _Place, layers: Array, geometry: Geometry, structure: Structure, origin: MaskOrigin) -> LabelMask:
     voxels = np.asarray(layers[..., place.layer] == place.value)
-    origin = origin_in(path, label, geometry)
     mask = LabelMask(voxels=voxels, geometry=geometry, structure=structure, origin=origin)
-    return require_drawn(with_note(mask, place.note), path)
+    return with_note(mask, place.note)
 
 
 def save_segments(masks: Mapping[str, LabelMask], path: Path) -> None:

@@ -23,6 +23,8 @@ def analyze(
     tumor_axes: options.TumorAxes = [],  # noqa: B006
     ablation_points: options.AblationPoints = [],  # noqa: B006
     ablation_axes: options.AblationAxes = [],  # noqa: B006
+    segments: options.Segments = None,
+    vessels: options.Vessels = None,
     ras_mutation: options.Ras = RasMutation.UNKNOWN,
     pre_series: options.PreSeries = None,
     post_series: options.PostSeries = None,
@@ -68,6 +70,8 @@ def analyze(
         ablation_prompts=ablation_prompts,
         reviewed=reviewed,
         accepted=options.accepted(accept),
+        segments=segments,
+        vessels=vessels,
     )
     output = Output(folder=out, overwrite=overwrite, as_json=as_json, gate=gate)
     _, code = run_case(request, analyze_case, Settings.of(seed=seed, threads=threads, engine=engine), output)

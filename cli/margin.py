@@ -19,6 +19,8 @@ def margin(
     tumors: options.SharedTumors = [],  # noqa: B006 - typer reads it as "none given"
     ablations: options.SharedAblations = [],  # noqa: B006
     liver: options.SharedLiver = None,
+    segments: options.Segments = None,
+    vessels: options.Vessels = None,
     ras_mutation: options.Ras = RasMutation.UNKNOWN,
     registration_sd_mm: Annotated[
         float | None,
@@ -50,10 +52,12 @@ def margin(
     if not tumors or not ablations:
         raise UsageError("give the tumor with --tumor MASK and the ablation zone with --ablation MASK")
     output = Output(folder=out, overwrite=overwrite, as_json=as_json, gate=gate)
-    texts = [*tumors, *ablations, *([] if liver is None else [liver])]
+    texts = [*tumors, *ablations, *(text for text in (liver, segments, vessels) if text is not None)]
     output.require_writable([mask_path(text) for text in texts])
     with progress_bars() as progress:
-        masks = open_masks(tumors=tumors, ablations=ablations, liver=liver, reviewed=reviewed)
+        masks = open_masks(
+            tumors=tumors, ablations=ablations, liver=liver, segments=segments, vessels=vessels, reviewed=reviewed
+        )
         result = measure_masks(
             masks.lesions,
             masks.zones,
@@ -62,6 +66,7 @@ def margin(
             settings=Settings.of(seed=seed, threads=1, registration_sd_mm=registration_sd_mm),
             case_id=options.plain_case_id(case_id),
             cautions=masks.cautions,
+            anatomy=masks.anatomy,
         )
         write(result, output, progress)
     return tell(result, output)

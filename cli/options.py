@@ -60,6 +60,23 @@ SharedLiver = Annotated[
     str | None,
     typer.Option("--liver", help="Liver, in the same frame: for the margin below the capsule.", metavar="MASK"),
 ]
+Segments = Annotated[
+    str | None,
+    typer.Option(
+        "--segments",
+        help="Couinaud segments of the liver, before ablation, for the report: one file with all, as labels 1 to 8 or named "
+        "(Segment IVa, S8).",
+        metavar="MASK",
+    ),
+]
+Vessels = Annotated[
+    str | None,
+    typer.Option(
+        "--vessels",
+        help="Hepatic and portal veins, before ablation: the report tells how far one of 3 mm or more is.",
+        metavar="MASK",
+    ),
+]
 TumorPoints = Annotated[
     list[str],
     typer.Option(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,10 +16,18 @@ from ablmargin.volume import Structure
 from . import options
 
 
+class Outlined(StrEnum):
+    """What can be outlined: these structures of all."""
+
+    LIVER = Structure.LIVER.value
+    TUMOR = Structure.TUMOR.value
+    ABLATION_ZONE = Structure.ABLATION_ZONE.value
+
+
 def segment(
     *,
     image: Annotated[Path, typer.Option("--image", help="CT: a DICOM folder or a volume file.", metavar="PATH")],
-    structure: Annotated[Structure, typer.Option("--structure", help="What to outline.")],
+    structure: Annotated[Outlined, typer.Option("--structure", help="What to outline.")],
     out: Annotated[
         Path,
         typer.Option(
@@ -79,7 +88,9 @@ def segment(
         loaded = load_image(image, series=series, progress=progress)
         grid = loaded.volume.geometry
         given = None if liver is None else load_mask(liver, Structure.LIVER, onto=grid, source_name="--liver")
-        proposal = segment_one(loaded.volume, structure, prompt, liver=given, accepted=accepted, progress=progress)
+        proposal = segment_one(
+            loaded.volume, Structure(structure), prompt, liver=given, accepted=accepted, progress=progress
+        )
         save_mask(proposal.mask, out, source=image if image.is_dir() else None)
     cautions = [*loaded.cautions, *proposal.cautions]
     for caution in cautions:

@@ -15,6 +15,7 @@ from rich.table import Table
 from ablmargin.progress import Progress as Listener
 from ablmargin.progress import silent
 from ablmargin.report import DISCLAIMER
+from ablmargin.report.place import place_sentences
 from ablmargin.result import CaseResult, LesionResult
 
 FILE_WIDTH = 140
@@ -99,6 +100,7 @@ def _lesion_lines(lesion: LesionResult) -> list[str]:
         f"  lesion {lesion.lesion_id}: {judgement.verdict}; {judgement.required_margin_mm:.0f} mm required",
         f"    minimum margin{within} {_mm(lesion.judged_minimum_mm)} mm ({between}), thinnest {lesion.direction_at(lesion.judged_index)}",
         *_unconstrained_line(lesion),
+        *(f"    {sentence}" for sentence in place_sentences(lesion)[:1]),
         *(f"    {reason}" for reason in judgement.reasons),
     ]
 

@@ -15,7 +15,7 @@ from ablmargin.dicom.quiet import quiet
 from ablmargin.errors import Caution, DicomError, Fault, GeometryMismatchError, InputError
 from ablmargin.geometry import FloatArray, Geometry
 from ablmargin.originnote import with_algorithm
-from ablmargin.segments import Segment, chosen_segment, origin_in, require_drawn
+from ablmargin.segments import Segment, SegmentMask, chosen_segment, origin_in, require_any, require_drawn
 from ablmargin.volume import LabelMask, Structure
 
 CLOSED = {"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"}
@@ -58,14 +58,49 @@ def load_rtstruct(
     InputError
         As :func:`ablmargin.segments.chosen_segment`.
     """
+    regions = _opened(path)
+    segment = chosen_segment([region.segment for region in regions], label, path)
+    region = next(region for region in regions if region.segment is segment)
+    return _mask(region, structure, path=path, label=label, onto=onto, told=told)
+
+
+def load_every_region(
+    path: Path, structure: Structure, *, onto: Geometry | None, told: list[Caution]
+) -> list[SegmentMask]:
+    """Load all regions that have closed contours, each as :func:`load_rtstruct` does.
+
+    Raises
+    ------
+    InputError
+        As :func:`load_rtstruct`, but for the choice.
+    """
+    masks = [
+        SegmentMask.of(region.segment, _mask(region, structure, path=path, label=None, onto=onto, told=told))
+        for region in _opened(path)
+        if not region.segment.is_empty
+    ]
+    require_any(masks, path)
+    return masks
+
+
+def _opened(path: Path) -> list[_Region]:
     dataset = read_whole(path)
     try:
         with quiet():
-            regions = list(_regions(dataset))
+            return list(_regions(dataset))
     except Exception as error:  # noqa: BLE001 - any attribute may be absent or nonsense
         raise DicomError(_invalid(path, error)) from None
-    segment = chosen_segment([region.segment for region in regions], label, path)
-    region = next(region for region in regions if region.segment is segment)
+
+
+def _mask(
+    region: _Region,
+    structure: Structure,
+    *,
+    path: Path,
+    label: str | None,
+    onto: Geometry | None,
+    told: list[Caution],
+) -> LabelMask:
     contours = _contours_mm(region, path, told)
     try:
         grid = _grid(contours, onto, region.frame_uid)

@@ -15,7 +15,15 @@ from ablmargin.dicom.quiet import quiet
 from ablmargin.errors import Caution, DicomError, Fault
 from ablmargin.geometry import Array, Geometry
 from ablmargin.originnote import with_algorithm
-from ablmargin.segments import SOFT_METHOD, Segment, chosen_segment, origin_in, require_drawn
+from ablmargin.segments import (
+    SOFT_METHOD,
+    Segment,
+    SegmentMask,
+    chosen_segment,
+    origin_in,
+    require_any,
+    require_drawn,
+)
 from ablmargin.volume import LabelMask, Structure
 
 MOST_VOXELS = 2**30
@@ -45,16 +53,53 @@ def load_seg(path: Path, label: str | None, structure: Structure, *, told: list[
     InputError
         As :func:`ablmargin.segments.chosen_segment`.
     """
+    image, segments = _opened(path)
+    segment = chosen_segment(segments, label, path)
+    geometry = _geometry(image, path, told)
+    mask = _mask(image, segment, geometry, structure, path=path, label=label)
+    return require_drawn(mask, path)
+
+
+def load_every_segment(path: Path, structure: Structure, *, told: list[Caution]) -> list[SegmentMask]:
+    """Load all segments that have frames, as :func:`load_seg` does one.
+
+    Raises
+    ------
+    InputError
+        As :func:`load_seg`, but for the choice.
+    """
+    image, segments = _opened(path)
+    geometry = _geometry(image, path, told)
+    named = [
+        (segment, _mask(image, segment, geometry, structure, path=path, label=None))
+        for segment in segments
+        if not segment.is_empty
+    ]
+    masks = [SegmentMask.of(segment, mask) for segment, mask in named if not mask.is_empty]
+    require_any(masks, path)
+    return masks
+
+
+def _opened(path: Path) -> tuple[hd.seg.Segmentation, list[Segment]]:
     dataset = read_whole(path)
     _require_pixels(dataset, path)
     try:
         with quiet():
             image = hd.seg.Segmentation.from_dataset(dataset, copy=False)
-            segments = _segments(image)
+            return image, _segments(image)
     except Exception as error:  # noqa: BLE001 - highdicom's own words may quote the file
         raise DicomError(_invalid(path, error)) from None
-    segment = chosen_segment(segments, label, path)
-    geometry = _geometry(image, path, told)
+
+
+def _mask(
+    image: hd.seg.Segmentation,
+    segment: Segment,
+    geometry: Geometry,
+    structure: Structure,
+    *,
+    path: Path,
+    label: str | None,
+) -> LabelMask:
     values = _values(image, segment, path)
     grid = geometry.cropped((-1, 0, 0), (geometry.shape[0] + 1, *geometry.shape[1:]))
     padded = np.pad(values, ((1, 1), (0, 0), (0, 0)))
@@ -64,7 +109,7 @@ def load_seg(path: Path, label: str | None, structure: Structure, *, told: list[
     else:
         origin = replace(origin, method=SOFT_METHOD)
         mask = LabelMask.soft(padded, geometry=grid, structure=structure, origin=origin)
-    return require_drawn(_with_algorithm(mask, image, segment), path)
+    return _with_algorithm(mask, image, segment)
 
 
 def _with_algorithm(mask: LabelMask, image: hd.seg.Segmentation, segment: Segment) -> LabelMask:

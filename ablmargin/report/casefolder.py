@@ -167,6 +167,10 @@ def _named_masks(result: CaseResult) -> Iterator[tuple[str, LabelMask]]:
         yield "ablation", drawn.zones[0]
     else:
         yield from ((f"ablation-{number}", zone) for number, zone in enumerate(drawn.zones, start=1))
+    if drawn.anatomy is not None:
+        yield from ((f"liver-segment-{name}", mask) for name, mask in drawn.anatomy.segments.items())
+        if drawn.anatomy.vessels is not None:
+            yield "vessels", drawn.anatomy.vessels
 
 
 def _named_livers(result: CaseResult) -> list[tuple[str, LabelMask | None]]:

@@ -18,6 +18,7 @@ from ablmargin.clinical.criteria import EVIDENCE, THRESHOLDS_MM, Verdict
 from ablmargin.report import DISCLAIMER, UNNAMED_CASE
 from ablmargin.report.mending import mending_sentences
 from ablmargin.report.numbers import UNKNOWN, lesion_numbers, registration_numbers, signed_mm
+from ablmargin.report.place import place_numbers, place_sentences
 from ablmargin.report.planes import views_at_thinnest
 from ablmargin.report.ruler import draw_ruler
 from ablmargin.report.slices import draw_slices
@@ -31,7 +32,13 @@ RULES = {
     RasMutation.UNKNOWN: "RAS status not known, so the stricter rule applies: at least 10 mm",
 }
 
-STRUCTURES = {Structure.LIVER: "liver", Structure.TUMOR: "tumor", Structure.ABLATION_ZONE: "ablation zone"}
+STRUCTURES = {
+    Structure.LIVER: "liver",
+    Structure.TUMOR: "tumor",
+    Structure.ABLATION_ZONE: "ablation zone",
+    Structure.LIVER_SEGMENT: "segments of the liver",
+    Structure.VESSELS: "vessels",
+}
 EXAMS = {"pre": ", before ablation", "post": ", after ablation", None: ""}
 SOURCES = {"reader": "a reader", "point": "the software, from a reader’s click", "automatic": "the software"}
 
@@ -196,9 +203,10 @@ def _lesion(result: CaseResult, lesion: LesionResult) -> dict[str, Any]:
         "bounds": lesion.bounds,
         "direction": lesion.direction_at(lesion.judged_index),
         "place_mm": lesion.margin.points_mm[lesion.judged_index],
+        "where": place_sentences(lesion, measured=not _is_withheld(result)),
         "missing": () if _is_withheld(result) else mending_sentences(lesion),
         "pictures": list(_pictures(result, lesion)),
-        "numbers": {} if _is_withheld(result) else lesion_numbers(lesion),
+        "numbers": {} if _is_withheld(result) else lesion_numbers(lesion) | place_numbers(lesion),
     }
 
 

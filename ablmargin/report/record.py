@@ -27,6 +27,9 @@ TOLD_ANYWAY = {
     "verdict",
     "reasons",
     "verdicts_by_threshold",
+    "liver_segments",
+    "outside_segments_share",
+    "vessel_distance_mm",
 }
 """What a withheld lesion still has: nothing of it rests on the registration."""
 STEPS = ("load", "segment", "register", "measure", "report", "total")
@@ -151,6 +154,7 @@ def _landmarks_record(errors_mm: FloatArray | None) -> dict[str, Any] | None:
 
 def _lesion_record(lesion: LesionResult, *, withheld: bool) -> dict[str, Any]:
     record = {"id": lesion.lesion_id} | _margin_record(lesion) | _volume_record(lesion) | _judgement_record(lesion)
+    record |= _surroundings_record(lesion)
     if withheld:
         told = {name: value if name in TOLD_ANYWAY else _nothing(value) for name, value in record.items()}
         return told | {"deficit": None, "completion": None}
@@ -204,6 +208,21 @@ def _judgement_record(lesion: LesionResult) -> dict[str, Any]:
         "verdict": judgement.verdict.value,
         "reasons": list(judgement.reasons),
         "verdicts_by_threshold": {f"{mm:g}": Verdict(verdict).value for mm, verdict in judgement.by_threshold.items()},
+    }
+
+
+def _surroundings_record(lesion: LesionResult) -> dict[str, Any]:
+    """Where the tumor lies; None what wasn't given, and of a vessel if there is none."""
+    around = lesion.surroundings
+    segments, vessel = (None, None) if around is None else (around.segments, around.vessel)
+    known = segments and [{"segment": one.segment, "share": rounded(one.share, 5)} for one in segments.told]
+    place_mm = None if vessel is None else vessel.post_mm
+    return {
+        "liver_segments": known,
+        "outside_segments_share": segments and rounded(segments.outside, 5),
+        "vessel_distance_mm": vessel and rounded(vessel.distance_mm, 3),
+        "vessel_distance_location_mm": None if place_mm is None else [rounded(value, 3) for value in place_mm],
+        "thinnest_at_vessel": vessel and vessel.at_thinnest,
     }
 
 
