@@ -40,7 +40,13 @@ _COPIED = (
 """Patient, study and frame are the source's; nothing else of it is repeated."""
 
 _ALGORITHMS = {"reader": "MANUAL", "point": "SEMIAUTOMATIC", "automatic": "AUTOMATIC"}
-_INTERPRETED = {Structure.LIVER: "ORGAN", Structure.TUMOR: "GTV", Structure.ABLATION_ZONE: ""}
+_INTERPRETED = {
+    Structure.LIVER: "ORGAN",
+    Structure.TUMOR: "GTV",
+    Structure.ABLATION_ZONE: "",
+    Structure.LIVER_SEGMENT: "ORGAN",
+    Structure.VESSELS: "ORGAN",
+}
 """RTROIInterpretedType (3006,00A4); it has no term for an ablation zone."""
 
 

@@ -25,8 +25,8 @@ WIDE_MM = 3.0
 """Vessels from this width on cool the tissue beside them: in pigs 32 of 44 wider veins kept enhancing tissue between
 themselves and a radiofrequency lesion, none of 20 thinner ones did (doi:10.2214/ajr.178.1.1780047)."""
 
-REACHES_MM = (10.0, 30.0)
-"""How far from the tumor a vessel is searched: first near, where it matters, then up to the last."""
+REACH_MM = 30.0
+"""How far from the tumor a vessel is searched."""
 
 LEAST_SD_MM, SD_VOXELS = 1.0, 0.8
 """Standard deviation of the weights: so many mm or, if that is more, so many of the largest spacing. Less, and the answer
@@ -49,7 +49,7 @@ class NearestVessel:
     point_mm : ndarray, shape (3,)
         The nearest place on the vessel's surface, LPS mm.
     points_mm : ndarray, shape (n, 3)
-        All places on the surface of such vessels in the tumor's neighborhood.
+        All places on the surface of such vessels within 30 mm of the tumor.
     """
 
     distance_mm: float
@@ -75,16 +75,13 @@ def nearest_vessel(tumor: Surface, vessels: LabelMask) -> NearestVessel | None:
     NearestVessel or None
         None if there is none within 30 mm.
     """
-    for reach_mm in REACHES_MM:
-        points = wide_vessel_points_mm(vessels, tumor.vertices_mm, reach_mm=reach_mm)
-        outside_mm = -signed_distances_mm(tumor, points)
-        near = outside_mm <= reach_mm
-        if near.any():
-            nearest = int(outside_mm.argmin())
-            return NearestVessel(
-                distance_mm=float(outside_mm[nearest]), point_mm=points[nearest], points_mm=points[near]
-            )
-    return None
+    points = wide_vessel_points_mm(vessels, tumor.vertices_mm, reach_mm=REACH_MM)
+    outside_mm = -signed_distances_mm(tumor, points)
+    near = outside_mm <= REACH_MM
+    if not near.any():
+        return None
+    nearest = int(outside_mm.argmin())
+    return NearestVessel(distance_mm=float(outside_mm[nearest]), point_mm=points[nearest], points_mm=points[near])
 
 
 def wide_vessel_points_mm(vessels: LabelMask, around_mm: FloatArray, *, reach_mm: float) -> FloatArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ablmargin.clinical.couinaud import place_in_words
-from ablmargin.metrics.vessels import REACHES_MM, WIDE_MM
+from ablmargin.metrics.vessels import REACH_MM, WIDE_MM
 from ablmargin.report.numbers import Number, percent, signed_mm
 from ablmargin.result import LesionResult, SegmentShares, VesselFinding
 
@@ -45,7 +45,7 @@ def place_numbers(lesion: LesionResult) -> dict[str, list[Number]]:
 
 def _vessel_in_words(vessel: VesselFinding) -> str:
     if vessel.distance_mm is None:
-        return f"no vessel of {WIDE_MM:g} mm or more within {REACHES_MM[-1]:g} mm"
+        return f"no vessel of {WIDE_MM:g} mm or more within {REACH_MM:g} mm"
     if vessel.distance_mm <= -0.05:
         return f"{_WIDE} reaches {-vessel.distance_mm:.1f} mm into the tumor"
     if vessel.distance_mm < 0.05:
@@ -97,7 +97,7 @@ def _vessel_rows(vessel: VesselFinding | None) -> Iterator[Number]:
     if vessel.distance_mm is None:
         yield Number(
             name=f"Nearest vessel of {WIDE_MM:g} mm or more",
-            value=f"over {REACHES_MM[-1]:g} mm",
+            value=f"over {REACH_MM:g} mm",
             meaning="None was found so near before ablation.",
         )
         return
