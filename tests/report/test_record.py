@@ -58,7 +58,15 @@ LESION_FIELDS = [
     "verdicts_by_threshold",
     "completion",
 ]
-ADDED_FIELDS = ["deficit", "shortfall_doubt_mm"]
+ADDED_FIELDS = [
+    "deficit",
+    "shortfall_doubt_mm",
+    "liver_segments",
+    "outside_segments_share",
+    "vessel_distance_mm",
+    "vessel_distance_location_mm",
+    "thinnest_at_vessel",
+]
 """Later than the first release of the layout: files without them stay valid."""
 SERIES_FIELDS = ["series_uid", "modality", "slices", "spacing_mm", "slice_thickness_mm", "phase", "acquired", "sha256"]
 REGISTRATION_FIELDS = [
