@@ -68,25 +68,25 @@ class TestWidth:
     @pytest.mark.parametrize("spacing_mm", [CT, THICK])
     @pytest.mark.parametrize("along", ALONG.values(), ids=list(ALONG))
     def test_six_millimeters_are_wide_in_every_orientation(self, spacing_mm, along, orientation):
-        assert is_wide(tube(grid(spacing_mm, orientation), 6.0, along=along))
+        assert is_wide(tube(grid(spacing_mm, orientation, half_mm=8.0), 6.0, along=along))
 
     @pytest.mark.parametrize("spacing_mm", [FINE, CT])
     @pytest.mark.parametrize("along", ALONG.values(), ids=list(ALONG))
     def test_two_millimeters_are_not(self, spacing_mm, along, orientation):
-        vessels = tube(grid(spacing_mm, orientation, half_mm=10.0), 2.0, along=along)
+        vessels = tube(grid(spacing_mm, orientation, half_mm=8.0), 2.0, along=along)
         assert not vessels.is_empty
         assert not is_wide(vessels)
 
     @pytest.mark.parametrize("along", ALONG.values(), ids=list(ALONG))
     def test_voxels_of_half_a_millimeter_tell_a_fifth_of_a_millimeter_apart(self, along, orientation):
-        geometry = grid(FINE, orientation, half_mm=10.0)
+        geometry = grid(FINE, orientation, half_mm=8.0)
         assert not is_wide(tube(geometry, 2.8, along=along))
         assert is_wide(tube(geometry, 3.2, along=along))
 
     @pytest.mark.parametrize("spacing_mm", [CT, THICK])
     @pytest.mark.parametrize("along", ALONG.values(), ids=list(ALONG))
     def test_shares_of_voxels_tell_it_in_thick_slices_too(self, spacing_mm, along, orientation):
-        geometry = grid(spacing_mm, orientation, half_mm=10.0)
+        geometry = grid(spacing_mm, orientation, half_mm=8.0)
         assert not is_wide(soft_tube(geometry, 2.8, along=along))
         assert is_wide(soft_tube(geometry, 3.3, along=along))
 
@@ -112,15 +112,15 @@ class TestWidth:
 
 
 class TestDistance:
-    @pytest.mark.parametrize(("spacing_mm", "tolerance_mm"), [(FINE, 0.2), (CT, 0.3), (THICK, 0.6)])
+    @pytest.mark.parametrize(("spacing_mm", "tolerance_mm"), [(FINE, 0.2), (CT, 0.2), (THICK, 0.4)])
     @pytest.mark.parametrize("gap_mm", [-2.0, 1.5, 5.0])
     def test_ball_and_tube(self, spacing_mm, tolerance_mm, gap_mm, orientation):
-        """The gap is what lies between axis and center, less both radii; hard voxels leave it open to a quarter of the
-        largest spacing or so. Across slices of 2.5 mm a contour can't be placed any better."""
+        """The gap is what lies between axis and center, less both radii; hard voxels leave it open to a sixth of
+        the largest spacing or so."""
         along, side = np.array([1.0, 0.5, 0.3]), np.array([-0.5, 1.0, 0.0]) / 1.25**0.5
         axis_mm = (RADIUS_MM + 3.0 + gap_mm) * side
         found = nearest_vessel(
-            tumor(), tube(grid(spacing_mm, orientation, half_mm=26.0), 6.0, through_mm=axis_mm, along=along)
+            tumor(), tube(grid(spacing_mm, orientation, half_mm=21.0), 6.0, through_mm=axis_mm, along=along)
         )
         assert found.distance_mm == pytest.approx(gap_mm, abs=tolerance_mm)
         if gap_mm > 0:
