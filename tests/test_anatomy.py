@@ -17,7 +17,7 @@ from ablmargin.case import Anatomy
 from ablmargin.errors import InputError
 from ablmargin.geometry import Geometry
 from ablmargin.itk import image_of
-from ablmargin.maskfiles import load_all_from, save_mask, save_masks
+from ablmargin.maskfiles import save_mask, save_masks
 from ablmargin.volume import LabelMask, MaskOrigin, Structure
 from ablmargin_cli.main import main
 
@@ -164,12 +164,13 @@ class TestSegments:
         assert told_ml == pytest.approx(masks["VII"].volume_ml, abs=0.6)  # printed without decimals
 
     def test_segments_beside_the_image_or_of_another_frame_are_refused(self, ct, tmp_path):
-        _, geometry = ct
+        folder, geometry = ct
         write_label_map(tmp_path / "s.nrrd", quarters(geometry), NUMBERS)
         far = replace(geometry, origin_mm=tuple(np.add(geometry.origin_mm, 15.0)))
         assert {fault.code for fault in faults(tmp_path / "s.nrrd", onto=far)} == {"MASK_OUTSIDE_IMAGE"}
-        (segment,) = load_all_from(tmp_path / "s.nrrd", Structure.LIVER_SEGMENT, onto=None, told=[])[:1]
-        assert segment.mask.geometry.frame_uid is None
+        save_masks({NAMES[name]: mask for name, mask in quarters(geometry).items()}, tmp_path / "s.dcm", source=folder)
+        (fault,) = faults(tmp_path / "s.dcm", onto=None, frame=geometry.in_frame("1.2.3"))
+        assert fault.code == "FRAME_MISMATCH"
 
 
 class TestVessels:

@@ -9,6 +9,7 @@ ZONE = "#4fc3ff"
 RING = "#ffffff"
 BALL = "#7dd87d"
 LIVER = "#4a4038"
+VESSELS = "#ff8ad8"
 INK = "#1d2733"
 MUTED = "#667380"
 

@@ -59,7 +59,7 @@ class View:
     pieces, shape (m, 2, 2), right and down in mm. ``zone_mm`` and ``grown_mm`` are signed distances, positive inside,
     to the zone, to the tumor grown by the required margin (NaN outside the liver) and to the ball that would complete
     the margin (None if none is proposed), on every second pixel. There, ``in_liver`` tells the liver with its tumor and
-    zone; None if it isn't known.
+    zone; None if it isn't known. ``vessels`` are shares of voxels, 0..1, on every second pixel; None if none are known.
     """
 
     plane: Plane
@@ -72,6 +72,7 @@ class View:
     grown_mm: FloatArray
     ball_mm: FloatArray | None
     in_liver: BoolArray | None
+    vessels: FloatArray | None = None
 
     @property
     def outline_axis_mm(self) -> FloatArray:
@@ -91,6 +92,7 @@ def views_at_thinnest(result: CaseResult, lesion: LesionResult) -> tuple[View, .
         before=None if result.case is None else result.case.pre.volume,
         after=None if result.case is None else result.case.post.volume,
         liver=_liver_before(result),
+        vessels=_vessels(result),
         post_from_pre=None if result.alignment is None else result.alignment.post_from_pre,
         lesion=lesion,
         zone=result.zone,
@@ -108,6 +110,7 @@ class _Scene:
     before: Volume | None
     after: Volume | None
     liver: LabelMask | None
+    vessels: LabelMask | None
     post_from_pre: PointTransform | None
     lesion: LesionResult
     zone: Surface
@@ -120,6 +123,11 @@ def _liver_before(result: CaseResult) -> LabelMask | None:
     if result.case is not None:
         return result.case.pre.liver
     return None if result.outlines is None else result.outlines.liver
+
+
+def _vessels(result: CaseResult) -> LabelMask | None:
+    drawn = result.case or result.outlines
+    return None if drawn is None or drawn.anatomy is None else drawn.anatomy.vessels
 
 
 def cut(surface: Surface, point_mm: FloatArray, normal: FloatArray) -> FloatArray:
@@ -165,6 +173,7 @@ def _view(plane: Plane, scene: _Scene) -> View:
         grown_mm=grown_mm if in_liver is None else np.where(in_liver, grown_mm, np.nan),
         in_liver=in_liver,
         ball_mm=_ball_mm(lesion.completion, coarse_mm),
+        vessels=_shares(scene.vessels, before_mm[::OUTLINE_STRIDE, ::OUTLINE_STRIDE]),
     )
 
 
@@ -211,6 +220,15 @@ def _in_liver(liver: LabelMask | None, points_mm: FloatArray) -> BoolArray | Non
     found = np.zeros(points_mm.shape[:-1], bool)
     found[within] = liver.voxels[tuple(index[within].T)]
     return found
+
+
+def _shares(mask: LabelMask | None, points_mm: FloatArray) -> FloatArray | None:
+    """How far points lie inside a mask, 0..1, by linear interpolation."""
+    if mask is None:
+        return None
+    index = np.moveaxis(mask.geometry.indices_at(points_mm), -1, 0)
+    values = mask.voxels if mask.fractions is None else mask.fractions
+    return np.asarray(ndimage.map_coordinates(values, index, output=np.float64, order=1, prefilter=False))
 
 
 def _distances_mm(surface: Surface, points_mm: FloatArray) -> FloatArray:

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
 from ablmargin.geometry import FloatArray
-from ablmargin.report.palette import BALL, INK, LIVER, RING, TUMOR, ZONE
+from ablmargin.report.palette import BALL, INK, LIVER, RING, TUMOR, VESSELS, ZONE
 from ablmargin.report.planes import View
 from ablmargin.report.png import png_bytes
 
@@ -46,6 +46,8 @@ def draw_slices(views: Sequence[View], *, required_mm: float, measured: bool = T
     for view, axis in zip(views, axes[0], strict=True):
         axis.set_title(view.plane.name, fontsize=11, color=INK, pad=5)
     entries: list[Artist] = [Patch(color=LIVER, label="liver")] if any(map(_shows_liver, views)) else []
+    if any(map(_shows_vessels, views)):
+        entries.append(Line2D([], [], color=VESSELS, linewidth=1.5, label="vessels"))
     entries += _lines(required_mm, measured=measured, proposed=any(view.ball_mm is not None for view in views))
     figure.legend(
         handles=entries, loc="outside lower center", ncols=len(entries), frameon=False, fontsize=9.5, labelcolor=INK
@@ -62,6 +64,9 @@ def _draw_view(axis: Axes, view: View, *, is_before: bool, measured: bool) -> No
     elif _shows_liver(view):
         where = view.outline_axis_mm
         axis.contourf(where, where, view.in_liver, levels=[0.5, 1.5], colors=LIVER)
+    if _shows_vessels(view):
+        where = view.outline_axis_mm
+        axis.contour(where, where, view.vessels, levels=[0.5], colors=VESSELS, linewidths=0.9)
     if measured and not is_before:
         where = view.outline_axis_mm
         axis.contour(where, where, view.grown_mm, levels=[0.0], colors=RING, linewidths=1.0, linestyles="dotted")
@@ -80,6 +85,10 @@ def _draw_view(axis: Axes, view: View, *, is_before: bool, measured: bool) -> No
 def _shows_liver(view: View) -> bool:
     """Where there are no images; they show it better than its outline."""
     return view.before_hu is None and view.in_liver is not None
+
+
+def _shows_vessels(view: View) -> bool:
+    return view.vessels is not None and bool(view.vessels.max() > 0.5)
 
 
 def _draw_image(axis: Axes, image_hu: FloatArray, half_mm: float) -> None:

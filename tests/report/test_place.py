@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from ablmargin.case import Anatomy
 from ablmargin.clinical.couinaud import SegmentShare
@@ -14,7 +16,9 @@ from ablmargin.report import html
 from ablmargin.report.casefolder import _named_masks
 from ablmargin.report.html import report_html
 from ablmargin.report.place import place_numbers, place_sentences
+from ablmargin.report.planes import views_at_thinnest
 from ablmargin.report.record import result_record, validate
+from ablmargin.report.slices import draw_slices
 from ablmargin.result import CaseResult, LesionResult, SegmentShares, Surroundings, VesselFinding, anatomy_records
 from ablmargin.volume import LabelMask, Structure
 
@@ -174,3 +178,36 @@ def anatomy(result: CaseResult) -> Anatomy:
         return LabelMask(voxels=liver.voxels, geometry=liver.geometry, structure=structure)
 
     return Anatomy(segments={"VIII": drawn(Structure.LIVER_SEGMENT)}, vessels=drawn(Structure.VESSELS))
+
+
+class TestPlanes:
+    def test_vessels_are_cut_where_they_are_drawn_before_ablation(self, result):
+        """A slab of 20 mm beside the tumor, at the middle of the patient."""
+        known = with_vessels(result, lambda points: np.abs(points[..., 0]) <= 10.0)
+        axial, coronal, sagittal = views_at_thinnest(known, known.lesions[0])
+        center_mm = known.lesions[0].tumor_pre.vertices_mm.mean(axis=0)
+        for view in (axial, coronal):
+            along = view.outline_axis_mm + center_mm[0]
+            middle = view.vessels[len(along) // 2]
+            assert middle[np.abs(along) < 8.0] == pytest.approx(1)
+            assert middle[np.abs(along) > 12.0] == pytest.approx(0)
+        assert sagittal.vessels.max() == 0
+        assert views_at_thinnest(result, result.lesions[0])[0].vessels is None
+
+    def test_vessels_are_outlined_and_named_in_the_legend(self, result):
+        known = with_vessels(result, lambda points: np.abs(points[..., 0]) <= 10.0)
+        drawn, plain = (draw_slices(views_at_thinnest(x, x.lesions[0]), required_mm=10.0) for x in (known, result))
+        assert has_pink(drawn)
+        assert not has_pink(plain)
+
+
+def with_vessels(result: CaseResult, inside) -> CaseResult:
+    geometry = result.case.pre.volume.geometry
+    points = geometry.points_at(np.stack(np.indices(geometry.shape), axis=-1))
+    vessels = LabelMask(voxels=inside(points), geometry=geometry, structure=Structure.VESSELS)
+    return replace(result, case=replace(result.case, anatomy=Anatomy(vessels=vessels)))
+
+
+def has_pink(png: bytes) -> bool:
+    red, green, blue = np.moveaxis(imread(io.BytesIO(png))[..., :3], -1, 0)
+    return np.count_nonzero((red > 0.9) & (green < 0.65) & (blue > 0.75)) > 100
