@@ -135,10 +135,18 @@ def save_masks(masks: Mapping[str, LabelMask], path: Path, *, source: Path | Non
         imagefile.save_mask(next(iter(masks.values())), path)
 
 
-def require_writable_mask(path: Path) -> None:
-    """Raise UsageError, before any work, if no format goes by the ending of a name."""
+def require_writable_mask(path: Path, *, source: Path | None) -> None:
+    """Raise UsageError, before any work, if no format goes by the ending of a name, or for DICOM without a source."""
     if not path.name.lower().endswith((*imagefile.ENDINGS, *DICOM_ENDINGS)):
         raise UsageError(f"{path.name}: expected a name that ends in {', '.join((*imagefile.ENDINGS, *DICOM_ENDINGS))}")
+    if path.name.lower().endswith(DICOM_ENDINGS):
+        _require_source(path, source)
+
+
+def _require_source(path: Path, source: Path | None) -> Path:
+    if source is None:
+        raise UsageError(f"{path.name}: DICOM needs the folder of the CT series that the masks lie on")
+    return source
 
 
 def _save_dicom(masks: Mapping[str, LabelMask], path: Path, source: Path | None) -> None:
@@ -146,10 +154,9 @@ def _save_dicom(masks: Mapping[str, LabelMask], path: Path, source: Path | None)
     from ablmargin.dicom.segwrite import write_seg  # noqa: PLC0415
     from ablmargin.dicom.source import source_series  # noqa: PLC0415
 
-    if source is None:
-        raise UsageError(f"{path.name}: DICOM needs the folder of the CT series that the masks lie on")
+    folder = _require_source(path, source)
     geometry = next(iter(masks.values())).geometry
     if not all(mask.geometry.same_grid_as(geometry) for mask in masks.values()):
         raise UsageError(f"{path.name}: the masks must lie on one grid")
     write = write_rtstruct if path.name.lower().endswith(".rtstruct.dcm") else write_seg
-    write(masks, path, source_series(source, geometry))
+    write(masks, path, source_series(folder, geometry))

@@ -6,6 +6,7 @@ from ablmargin.case import RasMutation
 from ablmargin.errors import UsageError
 from ablmargin.registration.enginename import EngineName
 from ablmargin.report import UNNAMED_CASE
+from ablmargin.segmentation.segmentername import SegmenterName
 
 from . import options
 
@@ -29,6 +30,9 @@ def analyze(
     pre_series: options.PreSeries = None,
     post_series: options.PostSeries = None,
     landmarks: options.Landmarks = None,
+    segmenter: options.SegmenterChoice = SegmenterName.BUILT_IN,
+    model: options.Model = None,
+    auto_command: options.AutoCommand = None,
     reviewed: options.Reviewed = False,
     accept: options.Accept = [],  # noqa: B006
     case_id: options.CaseId = UNNAMED_CASE,
@@ -44,6 +48,7 @@ def analyze(
     from ablmargin.intake import CaseRequest
     from ablmargin.pipeline import Settings
     from ablmargin.pipeline import analyze as analyze_case
+    from ablmargin.segmentation.methods import Methods
 
     from .casework import Output, run_case
 
@@ -74,5 +79,7 @@ def analyze(
         vessels=vessels,
     )
     output = Output(folder=out, overwrite=overwrite, as_json=as_json, gate=gate)
-    _, code = run_case(request, analyze_case, Settings.of(seed=seed, threads=threads, engine=engine), output)
+    methods = Methods.chosen(segmenter, model=model, command=auto_command, threads=threads)
+    settings = Settings.of(seed=seed, threads=threads, engine=engine)
+    _, code = run_case(request, analyze_case, settings, output, methods=methods)
     return code

@@ -17,6 +17,7 @@ from ablmargin.registration.engines import engine_named
 from ablmargin.report.casefolder import write_case_folder
 from ablmargin.report.record import result_record
 from ablmargin.result import CaseResult
+from ablmargin.segmentation.methods import Methods
 from ablmargin.segmenting import segment_missing, vouched_for
 
 from .terminal import print_summary, progress_bars, say
@@ -70,8 +71,10 @@ class Output:
             raise UsageError(f"--out {out} isn't empty and no finished case; --overwrite only replaces finished cases")
 
 
-def run_case(request: CaseRequest, step: Step, settings: Settings, output: Output) -> tuple[CaseResult, int]:
-    """Open a case, run one step of the pipeline on it and hand the result out."""
+def run_case(
+    request: CaseRequest, step: Step, settings: Settings, output: Output, *, methods: Methods | None = None
+) -> tuple[CaseResult, int]:
+    """Open a case, outline what it lacks, run one step of the pipeline on it and hand the result out."""
     output.require_writable([request.pre, request.post, *(mask_path(text) for text in request.masks)])
     engine_named(settings.registration.engine).require_installed()
     watch = Stopwatch()
@@ -85,6 +88,7 @@ def run_case(request: CaseRequest, step: Step, settings: Settings, output: Outpu
                 opened.case,
                 tumors=request.tumor_prompts,
                 zones=request.ablation_prompts,
+                methods=methods,
                 accepted=request.accepted,
                 progress=progress,
             )

@@ -12,6 +12,7 @@ import typer
 from ablmargin.case import RasMutation, require_plain_name
 from ablmargin.errors import UsageError
 from ablmargin.registration.enginename import EngineName
+from ablmargin.segmentation.segmentername import SegmenterName
 
 if TYPE_CHECKING:
     from ablmargin.segmentation.protocol import Prompt
@@ -100,6 +101,32 @@ AblationPoints = Annotated[
 AblationAxes = Annotated[
     list[str],
     typer.Option("--ablation-axis", help="The two ends of the ablation zone's long axis.", metavar="X,Y,Z,X,Y,Z"),
+]
+SegmenterChoice = Annotated[
+    SegmenterName,
+    typer.Option(
+        "--segmenter",
+        help='What outlines livers and tumors that aren\'t given. TotalSegmentator is an extra, "ablmargin\\[auto]", whose '
+        "weights you place; see docs/segmentation.md.",
+    ),
+]
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        help='A network of your own, as ONNX with a TOML file beside it (extra "ablmargin\\[onnx]"): outlines what it '
+        "has labels for.",
+        metavar="FILE.onnx",
+    ),
+]
+AutoCommand = Annotated[
+    str | None,
+    typer.Option(
+        "--auto-command",
+        help="A program of your own that outlines the liver, or with {structure} in it everything: "
+        '"PROGRAM -i {image} -o {mask}".',
+        metavar="TEXT",
+    ),
 ]
 Reviewed = Annotated[
     bool,

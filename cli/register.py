@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ablmargin.registration.enginename import EngineName
 from ablmargin.report import UNNAMED_CASE
+from ablmargin.segmentation.segmentername import SegmenterName
 
 from . import options
 
@@ -20,6 +21,9 @@ def register(
     pre_series: options.PreSeries = None,
     post_series: options.PostSeries = None,
     landmarks: options.Landmarks = None,
+    segmenter: options.SegmenterChoice = SegmenterName.BUILT_IN,
+    model: options.Model = None,
+    auto_command: options.AutoCommand = None,
     accept: options.Accept = [],  # noqa: B006 - typer reads it as "none given"
     case_id: options.CaseId = UNNAMED_CASE,
     engine: options.Engine = EngineName.GAUSS_NEWTON,
@@ -32,6 +36,7 @@ def register(
     """Register two exams and tell how well: displacement field, overlap, folding, error estimate."""
     from ablmargin.intake import CaseRequest
     from ablmargin.pipeline import Settings, align
+    from ablmargin.segmentation.methods import Methods
 
     from .casework import Output, run_case
 
@@ -49,5 +54,7 @@ def register(
         accepted=options.accepted(accept),
     )
     output = Output(folder=out, overwrite=overwrite, as_json=as_json)
-    _, code = run_case(request, align, Settings.of(seed=seed, threads=threads, engine=engine), output)
+    methods = Methods.chosen(segmenter, model=model, command=auto_command, threads=threads)
+    settings = Settings.of(seed=seed, threads=threads, engine=engine)
+    _, code = run_case(request, align, settings, output, methods=methods)
     return code

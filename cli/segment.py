@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ablmargin.errors import UsageError
+from ablmargin.errors import Caution, UsageError
+from ablmargin.segmentation.segmentername import SegmenterName
 from ablmargin.volume import Structure
 
 from . import options
+
+if TYPE_CHECKING:
+    from ablmargin.segmentation.protocol import Prompt, Segmentation
 
 
 class Outlined(StrEnum):
@@ -61,6 +66,10 @@ def segment(
         str | None,
         typer.Option("--series", help="SeriesInstanceUID or the number that inspect prints.", metavar="SERIES"),
     ] = None,
+    segmenter: options.SegmenterChoice = SegmenterName.BUILT_IN,
+    model: options.Model = None,
+    auto_command: options.AutoCommand = None,
+    threads: options.Threads = 2,
     accept: options.Accept = [],  # noqa: B006
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON on standard output.")] = False,
@@ -69,50 +78,70 @@ def segment(
     """Outline the liver by itself, or a tumor or ablation zone from where you point."""
     from ablmargin.loading import load_image, load_mask
     from ablmargin.maskfiles import require_writable_mask, save_mask
-    from ablmargin.segmentation.prompts import axis_from, point_from
-    from ablmargin.segmentation.protocol import Prompt
+    from ablmargin.segmentation.methods import Methods
     from ablmargin.segmenting import segment_one
 
-    from .terminal import progress_bars, say
+    from .terminal import progress_bars
 
-    accepted = options.accepted(accept)
-    prompt = Prompt(
-        point_mm=None if point is None else point_from(point, "--point"),
-        axis_mm=None if axis is None else axis_from(axis, "--axis"),
-        inside_mm=tuple(point_from(text, "--inside") for text in inside),
-        outside_mm=tuple(point_from(text, "--outside") for text in outside),
-    )
+    accepted, prompt = options.accepted(accept), _prompt(point, axis, inside, outside)
     _require_free(out, image, overwrite=overwrite)
-    require_writable_mask(out)
+    require_writable_mask(out, source=image if image.is_dir() else None)
+    methods = Methods.chosen(segmenter, model=model, command=auto_command, threads=threads)
     with progress_bars() as progress:
         loaded = load_image(image, series=series, progress=progress)
         grid = loaded.volume.geometry
         given = None if liver is None else load_mask(liver, Structure.LIVER, onto=grid, source_name="--liver")
         proposal = segment_one(
-            loaded.volume, Structure(structure), prompt, liver=given, accepted=accepted, progress=progress
+            loaded.volume,
+            Structure(structure),
+            prompt,
+            liver=given,
+            methods=methods,
+            accepted=accepted,
+            progress=progress,
         )
         save_mask(proposal.mask, out, source=image if image.is_dir() else None)
-    cautions = [*loaded.cautions, *proposal.cautions]
-    for caution in cautions:
-        say(f"{caution.code}: {caution.message}")
-    say(f"Written to {out}: a proposal. Look at it before anything rests on it.")
-    if as_json:
-        origin = proposal.mask.origin
-        record = {
-            "schema": "ablmargin.segment/1",
-            "structure": structure.value,
-            "file": str(out),
-            "volume_ml": round(proposal.mask.volume_ml, 4),
-            "source": origin.source,
-            "method": origin.method,
-            "reviewed": origin.reviewed,
-            "trusted": proposal.is_trusted,
-            "doubts": list(proposal.doubts),
-            "contour_sd_mm": origin.contour_sd_mm,
-            "warnings": [{"code": caution.code, "message": caution.message} for caution in cautions],
-        }
-        sys.stdout.write(json.dumps(record, indent=2) + "\n")
+    _tell(proposal, out, loaded.cautions, as_json=as_json)
     return 0
+
+
+def _prompt(point: str | None, axis: str | None, inside: Sequence[str], outside: Sequence[str]) -> Prompt:
+    from ablmargin.segmentation.prompts import axis_from, point_from
+    from ablmargin.segmentation.protocol import Prompt
+
+    return Prompt(
+        point_mm=None if point is None else point_from(point, "--point"),
+        axis_mm=None if axis is None else axis_from(axis, "--axis"),
+        inside_mm=tuple(point_from(text, "--inside") for text in inside),
+        outside_mm=tuple(point_from(text, "--outside") for text in outside),
+    )
+
+
+def _tell(proposal: Segmentation, out: Path, cautions: Sequence[Caution], *, as_json: bool) -> None:
+    from .terminal import say
+
+    mask, told = proposal.mask, (*cautions, *proposal.cautions)
+    for caution in told:
+        say(f"{caution.code}: {caution.message}")
+    for doubt in proposal.doubts:
+        say(f"Doubted, and accepted on purpose: {doubt}")
+    say(f"Written to {out}: {mask.volume_ml:.1f} ml, a proposal. Look at it before anything rests on it.")
+    if not as_json:
+        return
+    record = {
+        "schema": "ablmargin.segment/1",
+        "structure": mask.structure.value,
+        "file": str(out),
+        "volume_ml": round(mask.volume_ml, 4),
+        "source": mask.origin.source,
+        "method": mask.origin.method,
+        "reviewed": mask.origin.reviewed,
+        "trusted": proposal.is_trusted,
+        "doubts": list(proposal.doubts),
+        "contour_sd_mm": mask.origin.contour_sd_mm,
+        "warnings": [{"code": caution.code, "message": caution.message} for caution in told],
+    }
+    sys.stdout.write(json.dumps(record, indent=2) + "\n")
 
 
 def _require_free(out: Path, image: Path, *, overwrite: bool) -> None:

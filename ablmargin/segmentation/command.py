@@ -30,8 +30,8 @@ class CommandSegmenter:
     ----------
     structure : Structure
     template : str
-        The command line, with ``{image}`` and ``{mask}`` where the two paths belong. It is split into words as a shell does,
-        but no shell runs it.
+        The command line, with ``{image}`` and ``{mask}`` where the two paths belong, and ``{structure}`` (liver, tumor or
+        ablation) where it helps. It is split into words as a shell does, but no shell runs it.
     label : int, optional
         The structure's label; None if the label map holds no other.
     timeout_s : float
@@ -93,7 +93,8 @@ class CommandSegmenter:
         return proposed(replace(mask, origin=origin), prompt, lesions, tuple(cautions))
 
     def _command(self, image: Path, mask: Path) -> list[str]:
-        return [word.replace("{image}", str(image)).replace("{mask}", str(mask)) for word in _words(self.template)]
+        words = [word.replace("{structure}", self.structure) for word in _words(self.template)]
+        return [word.replace("{image}", str(image)).replace("{mask}", str(mask)) for word in words]
 
     def _chosen(self, labels: Array) -> Array:
         if self.label is not None:
