@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ablmargin.pipeline import Settings, align, analyze, measure_masks
     from ablmargin.report.casefolder import write_case_folder
     from ablmargin.result import CaseResult
+    from ablmargin.segmentation.protocol import Prompt
+    from ablmargin.segmenting import segment_missing
     from ablmargin.volume import LabelMask, Structure, Volume
 
 _HOMES = {
@@ -32,6 +34,8 @@ _HOMES = {
     "ablmargin.pipeline": ("Settings", "align", "analyze", "measure_masks"),
     "ablmargin.report.casefolder": ("write_case_folder",),
     "ablmargin.result": ("CaseResult",),
+    "ablmargin.segmentation.protocol": ("Prompt",),
+    "ablmargin.segmenting": ("segment_missing",),
     "ablmargin.volume": ("LabelMask", "Structure", "Volume"),
 }
 
@@ -45,6 +49,7 @@ __all__ = [
     "InputError",
     "LabelMask",
     "Lesion",
+    "Prompt",
     "RasMutation",
     "Settings",
     "Structure",
@@ -57,6 +62,7 @@ __all__ = [
     "open_case",
     "save_mask",
     "save_masks",
+    "segment_missing",
     "write_case_folder",
 ]
 

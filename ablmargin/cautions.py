@@ -19,11 +19,14 @@ NOTABLE_CHANGE_MM = 0.05
 
 SHOWN_PARTS = 3
 
+_CALLED = {Structure.TUMOR: "tumor", Structure.ABLATION_ZONE: "ablation zone"}
+
 
 def mask_hindrances(masks: Sequence[LabelMask], *, slices_mm: Iterable[float] = ()) -> tuple[str, ...]:
     """Why no verdict can rest on these masks, or on images with slices this far apart, as sentences."""
     unreviewed = [
-        f"The {mask.structure} mask was made by {mask.origin.method} and not reviewed by a reader."
+        f"The {_CALLED[mask.structure]} was outlined by the software ({mask.origin.method}) and not reviewed: if its outline "
+        "is right, say so with --reviewed."
         for mask in masks
         if not mask.origin.reviewed
     ]

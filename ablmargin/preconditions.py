@@ -62,7 +62,7 @@ def _liver_faults(exam: str, liver: LabelMask | None, targets: Iterable[LabelMas
             source=f"the {exam} exam",
             found="no liver mask",
             expected=f"one, as --liver-{exam}",
-            remedy="Draw the liver on this exam, or segment it with another program; a few mm of error do no harm.",
+            remedy="Let ablmargin.segment_missing outline it, or draw it; a few mm of error do no harm.",
         )
         return
     yield from _outside_faults(f"{exam} exam", liver, targets)

@@ -158,11 +158,11 @@ def test_a_verdict_waits_until_proposals_are_reviewed(pair, tmp_path, capsys):
     assert main(["analyze", *words, "--out", str(tmp_path / "first")]) == 0
     first = result_in(tmp_path / "first")
     assert first["verdict"] == "indeterminate"
-    assert "not reviewed" in " ".join(first["lesions"][0]["reasons"])
+    assert "and not reviewed" in " ".join(first["lesions"][0]["reasons"])
     assert {mask["source"] for mask in first["masks"]} == {"reader", "point"}
     assert main(["analyze", *words, "--reviewed", "--out", str(tmp_path / "second")]) == 0
     second = result_in(tmp_path / "second")
-    assert "not reviewed" not in " ".join(second["lesions"][0]["reasons"])
+    assert "and not reviewed" not in " ".join(second["lesions"][0]["reasons"])
     assert all(mask["reviewed"] for mask in second["masks"])
     assert second["lesions"][0]["mam_mm"] == first["lesions"][0]["mam_mm"]
 

@@ -6,7 +6,6 @@ import io
 import json
 import re
 import shlex
-import shutil
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -16,17 +15,24 @@ from ablmargin.pairs import write_pair
 from ablmargin.simulation.phantom import simulate_phantom
 from ablmargin_cli.main import main
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+OUTLINES = (ROOT / "docs" / "segmentation.md").read_text(encoding="utf-8")
 
 
-def worked_example() -> list[str]:
-    (block,) = re.findall(r"```sh\n(ablmargin analyze.*?)```", README, flags=re.DOTALL)
-    return shlex.split(block.replace("\\\n", " "))[1:]
+def worked_examples(command: str) -> list[list[str]]:
+    blocks = re.findall(rf"```sh\n(ablmargin {command}.*?)```", README, flags=re.DOTALL)
+    return [shlex.split(block.replace("\\\n", " "))[1:] for block in blocks]
 
 
-@pytest.mark.slow
-def test_the_worked_example(tmp_path, monkeypatch):
-    pair = write_pair(simulate_phantom("wide-margin", coarse=1.8), tmp_path / "pair")
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """The patient whose tumor and zone have the axes that the README names."""
+    return write_pair(simulate_phantom("thin-margin", coarse=1.5), tmp_path_factory.mktemp("readme") / "pair")
+
+
+@pytest.fixture
+def place(pair, tmp_path, monkeypatch):
     patient = tmp_path / "patient"
     patient.mkdir()
     for source, name in (
@@ -37,9 +43,34 @@ def test_the_worked_example(tmp_path, monkeypatch):
         (pair.tumors[0], "tumor.nii.gz"),
         (pair.ablations[0], "zone.nii.gz"),
     ):
-        shutil.move(source, patient / name)
+        (patient / name).symlink_to(source)
     monkeypatch.chdir(tmp_path)
-    assert main(worked_example()) == 0
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("place")
+def test_the_worked_example_with_axes():
+    from_axes, _ = worked_examples("analyze")
+    assert main(from_axes) == 0
+    result = json.loads(Path("results/case-17/result.json").read_text(encoding="utf-8"))
+    assert result["verdict"] == "indeterminate"
+    assert result["lesions"][0]["mam_mm"] == pytest.approx(2.5, abs=1.5)  # truth 2.49 mm, voxels of 1.5 x 1.5 x 3.75 mm
+    assert {(mask["structure"], mask["source"]) for mask in result["masks"]} == {
+        ("liver", "automatic"),
+        ("tumor", "point"),
+        ("ablation", "point"),
+    }
+    (one,) = worked_examples("segment")
+    assert main(one) == 0
+    assert Path("tumor.seg.nrrd").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("place")
+def test_the_worked_example_with_outlines():
+    _, with_outlines = worked_examples("analyze")
+    assert main(with_outlines) == 0
     result = json.loads(Path("results/case-17/result.json").read_text(encoding="utf-8"))
     assert result["case_id"] == "case-17"
     assert result["ras_mutation"] == "wildtype"
@@ -47,14 +78,14 @@ def test_the_worked_example(tmp_path, monkeypatch):
     for name in re.findall(r"^\| `([\w./-]+)` \|", what_comes_out, flags=re.MULTILINE):
         assert Path("results/case-17", name).exists(), name
     (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert f"1 {result['lesions'][0]['verdict']} {result['lesions'][0]['mam_mm']:.1f}" in printed_by(code)
-
-
-def printed_by(code: str) -> str:
-    printed = io.StringIO()
+    (more,) = re.findall(r"```python\n(.*?)```", OUTLINES, flags=re.DOTALL)
+    printed, names = io.StringIO(), {}
     with redirect_stdout(printed):
-        exec(compile(code, "README.md", "exec"), {})
-    return printed.getvalue()
+        exec(compile(code, "README.md", "exec"), names)
+    assert f"1 {result['lesions'][0]['verdict']} {result['lesions'][0]['mam_mm']:.1f}" in printed.getvalue()
+    exec(compile(more, "docs/segmentation.md", "exec"), names)
+    drawn, proposed = names["result"].lesions
+    assert proposed.margin.minimum_mm == pytest.approx(drawn.margin.minimum_mm, abs=1.5)
 
 
 def test_every_option_that_the_readme_names_exists(capsys):

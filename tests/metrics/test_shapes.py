@@ -239,4 +239,6 @@ class TestWords:
         assert mask_hindrances([mask], slices_mm=[3.9]) == ()
         (coarse,) = mask_hindrances([mask], slices_mm=[4.0])
         assert coarse.startswith("With slices of 4.0 mm")
-        assert mask_hindrances([drawn]) == ("The tumor mask was made by a network and not reviewed by a reader.",)
+        (told,) = mask_hindrances([drawn])
+        assert told.startswith("The tumor was outlined by the software (a network) and not reviewed")
+        assert "--reviewed" in told
