@@ -75,10 +75,10 @@ def ball_level(values: Array) -> Level:
     return level_of(values[np.abs(values - middle) < 40], Level(hu=float(middle), sd_hu=SD_RANGE_HU[1]))
 
 
-def level_of(values: Array, otherwise: Level) -> Level:
+def level_of(values: Array, otherwise: Level, *, least_sd_hu: float = SD_RANGE_HU[0]) -> Level:
     """Median and robust standard deviation within plausible bounds; ``otherwise`` of too few values."""
     if values.size < 10:
         return otherwise
     middle = np.median(values)
     sd = 1.4826 * np.median(np.abs(values - middle))
-    return Level(hu=float(middle), sd_hu=float(np.clip(sd, *SD_RANGE_HU)))
+    return Level(hu=float(middle), sd_hu=float(np.clip(sd, least_sd_hu, SD_RANGE_HU[1])))

@@ -6,6 +6,7 @@ import numpy as np
 
 from ablmargin.geometry import BoolArray
 from ablmargin.segmentation.livercore import Level
+from ablmargin.segmentation.liverlesions import embraced_lesions
 from ablmargin.segmentation.liverpasses import Found
 from ablmargin.segmentation.liverscene import Scene
 from ablmargin.segmentation.morphology import closed, grown, largest_part, opened, without_holes
@@ -19,11 +20,17 @@ LEAST_SOFT_HU = -10.0
 def filled(scene: Scene, level: Level, found: Found, lesions: BoolArray) -> BoolArray:
     """The liver with its vessels, holes and narrow bays, and with given lesions and what lies between them and it."""
     soft = soft_tissue(scene, level)
-    bays = closed(found.voxels, BAY_MM, scene.spacing_mm) & soft
-    whole = found.voxels | opened(bays, 2 * scene.spacing_mm, scene.spacing_mm)
+    whole = _without_bays(scene, found.voxels, soft)
+    whole |= embraced_lesions(scene, level, whole, found.background.other_organs)
+    whole = _without_bays(scene, whole, soft)
     if lesions.any():
         whole = _with_lesions(scene, whole, lesions, soft & ~found.background.other_organs)
     return without_holes(largest_part(whole))
+
+
+def _without_bays(scene: Scene, liver: BoolArray, soft: BoolArray) -> BoolArray:
+    bays = closed(liver, BAY_MM, scene.spacing_mm) & soft
+    return liver | opened(bays, 2 * scene.spacing_mm, scene.spacing_mm)
 
 
 def soft_tissue(scene: Scene, level: Level) -> BoolArray:

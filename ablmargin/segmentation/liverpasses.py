@@ -9,9 +9,18 @@ from scipy import ndimage
 
 from ablmargin.geometry import BoolArray
 from ablmargin.segmentation.livercore import Core, Level
-from ablmargin.segmentation.liverprior import Background, Likelihood, find_background, likelihood, prior
+from ablmargin.segmentation.liverlesions import embraced_lesions
+from ablmargin.segmentation.liverprior import (
+    REGION_BLUR_HU,
+    VOXEL_BLUR_HU,
+    Background,
+    find_background,
+    likelihood,
+    prior,
+    regional_level,
+)
 from ablmargin.segmentation.liverscene import Scene, Values
-from ablmargin.segmentation.morphology import closed, distance_to, grown, largest_part, opened, shrunk
+from ablmargin.segmentation.morphology import distance_to, grown, largest_part, opened, shrunk
 from ablmargin.segmentation.randomwalker import walk
 
 COUPLING = 0.15
@@ -41,24 +50,25 @@ class Found:
 
 
 def grow(scene: Scene, core: Core, marks: Marks) -> Found:
-    """Two passes; the first one's result tells the second where to start and how the neighborhood looks."""
-    background = find_background(scene, core)
+    """Two passes: what the first one finds, with the lesions that it embraces, is where the second one starts."""
+    background = find_background(scene, core, core.voxels)
     rest = scene.cavity & ~core.voxels & (distance_to(core.voxels, scene.spacing_mm) < 60)
-    looks = likelihood(scene.smooth, core.voxels, rest, core.level)
+    looks = _looks(scene, core, rest)
     share = prior(scene, core, background, looks, core.voxels, thin_share=FIRST_THIN_SHARE)
     sure = shrunk(core.voxels, 5, scene.spacing_mm) & (core.permission > 0.6)
     first = _pass(scene, core.level, background, marks, sure=sure, share=share, reach_mm=FIRST_REACH_MM)
-    looks = _second_look(scene, core, first.voxels)
-    share = prior(scene, core, background, looks, first.voxels, thin_share=SECOND_THIN_SHARE)
-    sure = shrunk(first.voxels, 6, scene.spacing_mm) & (core.permission > 0.6)
+    known = first.voxels | embraced_lesions(scene, core.level, first.voxels, background.other_organs)
+    background = find_background(scene, core, known)
+    share = prior(scene, core, background, looks, known, thin_share=SECOND_THIN_SHARE)
+    sure = shrunk(known, 6, scene.spacing_mm) & (core.permission > 0.6)
     return _pass(scene, core.level, background, marks, sure=sure, share=share, reach_mm=SECOND_REACH_MM)
 
 
-def _second_look(scene: Scene, core: Core, first: BoolArray) -> Likelihood:
-    """Histograms after the first pass: of its inner part, and of what surrounds it without its own vessels and lesions."""
-    bays = closed(first, 8, scene.spacing_mm)
-    around = scene.cavity & ~bays & (distance_to(first, scene.spacing_mm) < 40)
-    return likelihood(scene.smooth, shrunk(first, 4, scene.spacing_mm), around, core.level)
+def _looks(scene: Scene, core: Core, rest: BoolArray) -> Values:
+    """Probability of liver by gray level: both the voxel and its neighborhood must look like it."""
+    region = regional_level(scene, core.level)
+    by_voxel = likelihood(scene.smooth, core.voxels, rest, blur_hu=VOXEL_BLUR_HU).at(scene.smooth)
+    return by_voxel * likelihood(region, core.voxels, rest, blur_hu=REGION_BLUR_HU).at(region)
 
 
 def _pass(

@@ -9,18 +9,24 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ablmargin.geometry import BoolArray
-from ablmargin.segmentation.livercore import Core, Level
+from ablmargin.segmentation.livercore import SD_RANGE_HU, Core, Level, level_of
 from ablmargin.segmentation.liverscene import Scene, Values
 from ablmargin.segmentation.liverseed import side_of
 from ablmargin.segmentation.morphology import distance_to, grown, opened, shrunk
 
-LOWEST_BIN_HU, HIGHEST_BIN_HU, BIN_HU = -100, 300, 4
+LOWEST_BIN_HU, HIGHEST_BIN_HU, BIN_HU = -100, 300, 2
+REGION_MM = 5.0
+LEAST_REGIONAL_SD_HU = 2.0
+VOXEL_BLUR_HU, REGION_BLUR_HU = 6.0, 3.0
+"""Smoothing of the histograms."""
 REST_WEIGHT = 0.6
 """Of what isn't liver, against the liver."""
 THIN_MM = 8.0
 THIN_BY_SPINE_MM = ((75.0, 12.0), (45.0, 16.0))
 """So near to the spine, parts in which a ball of the second size finds no room are gut, pancreas or large vessels."""
 THIN_SHARE = 0.4
+BELOW_LUNG_MM, BESIDE_SPINE_MM = 20.0, 25.0
+"""So near to a lung, and not beside the spine, lies the dome, thin as it may be."""
 NEAR_CORE_MM = 6.0
 OTHER_ORGAN_MM, OTHER_ORGAN_ML = 10.0, 15.0
 
@@ -47,22 +53,24 @@ class Background:
     thin_by_spine: BoolArray
 
 
-def find_background(scene: Scene, core: Core) -> Background:
-    """Everything that only the core's level and place decide."""
+def find_background(scene: Scene, core: Core, known: BoolArray) -> Background:
+    """What the core's level and place decide; what is known to be liver, lesions included, makes its rim thick."""
     spacing_mm, trunk, level = scene.spacing_mm, scene.trunk, core.level
     like = scene.cavity & (np.abs(scene.smooth - level.hu) < 3 * level.sd_hu + 5)
     others = _other_organs(scene, like, core.voxels)
     bright = opened(scene.smooth > level.hu + 5 * level.sd_hu + 25, 5, spacing_mm)
     bone = trunk.bone & (scene.smooth > 250) & ~grown(core.voxels, 4, spacing_mm)
     forbidden = core.permission < 0.02
+    like |= known
+    below_lung = (distance_to(trunk.lungs, spacing_mm) < BELOW_LUNG_MM) & (scene.spine_mm > BESIDE_SPINE_MM)
     by_spine = np.zeros_like(like)
     for reach_mm, radius_mm in THIN_BY_SPINE_MM:
         by_spine |= (scene.spine_mm < reach_mm) & _beyond_balls(like, radius_mm, 4, spacing_mm)
     return Background(
         excluded=~trunk.body | trunk.gas | trunk.wall | scene.fat | forbidden | bright | bone | others,
         other_organs=others,
-        thin=_beyond_balls(like, THIN_MM, 3, spacing_mm),
-        thin_by_spine=by_spine,
+        thin=_beyond_balls(like, THIN_MM, 3, spacing_mm) & ~below_lung,
+        thin_by_spine=by_spine & ~below_lung,
     )
 
 
@@ -93,34 +101,47 @@ class Likelihood:
 
     shares: NDArray[np.float64]
 
-    def at(self, smooth: Values) -> Values:
-        bins = ((smooth - LOWEST_BIN_HU) / BIN_HU).astype(int)
+    def at(self, values: Values) -> Values:
+        bins = ((values - LOWEST_BIN_HU) / BIN_HU).astype(int)
         return np.asarray(self.shares[np.clip(bins, 0, len(self.shares) - 1)], np.float32)
 
 
-def likelihood(smooth: Values, liver: BoolArray, rest: BoolArray, level: Level) -> Likelihood:
+def likelihood(values: Values, liver: BoolArray, rest: BoolArray, *, blur_hu: float) -> Likelihood:
     """From the histograms of a sample of the liver and of one of what surrounds it: no window of HU is assumed."""
     centers = np.arange(LOWEST_BIN_HU, HIGHEST_BIN_HU, BIN_HU) + BIN_HU / 2
-    inside, around = _histogram(smooth[liver]), _histogram(smooth[rest])
+    inside, around = (_histogram(values[part], blur_hu) for part in (liver, rest))
+    level = level_of(values[liver], Level(hu=0.0, sd_hu=SD_RANGE_HU[1]), least_sd_hu=LEAST_REGIONAL_SD_HU)
     widest = inside.max() * np.exp(-(((centers - level.hu) / (1.3 * level.sd_hu)) ** 2) / 2)
     inside = np.maximum(inside, widest)
-    return Likelihood(shares=inside / (inside + REST_WEIGHT * around + 2e-4))
+    return Likelihood(shares=inside / (inside + REST_WEIGHT * around + 5e-5 * BIN_HU))
 
 
-def _histogram(values: Values) -> NDArray[np.float64]:
+def _histogram(values: Values, blur_hu: float) -> NDArray[np.float64]:
     counts, _ = np.histogram(values, np.arange(LOWEST_BIN_HU, HIGHEST_BIN_HU + 1, BIN_HU))
-    return np.asarray(ndimage.gaussian_filter1d(counts.astype(float), 1.5) / max(1, counts.sum()))
+    return np.asarray(ndimage.gaussian_filter1d(counts.astype(float), blur_hu / BIN_HU) / max(1, counts.sum()))
+
+
+def regional_level(scene: Scene, level: Level) -> Values:
+    """Mean over the neighborhood of what has about the liver's level; elsewhere the image itself.
+
+    Noise hides small differences between organs from a single voxel, not from its neighborhood.
+    """
+    like = (np.abs(scene.smooth - level.hu) < 3 * level.sd_hu + 5) & scene.cavity
+    sigma = REGION_MM / scene.spacing_mm
+    weight = ndimage.gaussian_filter(like.astype(np.float32), sigma)
+    total = ndimage.gaussian_filter(np.where(like, scene.smooth, np.float32(0)), sigma)
+    return np.asarray(np.where(like, total / np.maximum(weight, 0.05), scene.smooth), np.float32)
 
 
 def prior(
-    scene: Scene, core: Core, background: Background, found: Likelihood, known: BoolArray, *, thin_share: float
+    scene: Scene, core: Core, background: Background, looks: Values, known: BoolArray, *, thin_share: float
 ) -> Values:
-    """Probability of liver of each voxel, given what is known to be liver.
+    """Probability of liver of each voxel by its looks and its place, given what is known to be liver.
 
     ``thin_share`` is left of it in thin parts far from the spine, less in those near it.
     """
     from_known_mm = distance_to(known, scene.spacing_mm)
-    share = found.at(scene.smooth) * core.permission * np.clip(1 - (from_known_mm - 20) / 80, 0, 1)
+    share = looks * core.permission * np.clip(1 - (from_known_mm - 20) / 80, 0, 1)
     beyond = from_known_mm > NEAR_CORE_MM
     share[background.thin & beyond] *= thin_share
     share[background.thin_by_spine & ~background.thin & beyond] *= THIN_SHARE

@@ -24,11 +24,15 @@ Values = NDArray[np.float32]
 AIR_HU, BODY_HU, FAT_HU, BONE_HU = -500.0, -250.0, -30.0, 170.0
 LUNG_ML, TOP_LUNG_ML = 500.0, 10.0
 """Gas of this volume is lung; where it reaches the top of the image, less is enough."""
+GUT_GAS_HU = -930.0
+"""On average, its border included; lungs hold blood and are brighter."""
 SKIN_FAT_MM = 70.0
 RIB_DEPTH_MM = 32.0
 """Ribs lie at most so deep below fat or air."""
 THICKEST_RIB_MM = 6.0
 """A ball of this radius fits into no rib, but into contrast agent in the stomach."""
+SHALLOW_MM = 10.0
+"""Bone so near to the skin's fat is rib, thick or not."""
 MARROW_CM2 = 16.0
 """Bone encloses no larger area of marrow in a slice."""
 WALL_BALL_MM = 28.0
@@ -80,7 +84,7 @@ def find_trunk(hu: Values, spacing_mm: float) -> Trunk:
     darkest = float(np.percentile(hu, 0.5))
     body = _body(hu, _above(darkest, BODY_HU), spacing_mm)
     gas = body & (hu < _above(darkest, AIR_HU))
-    lungs = _lungs(gas, body, spacing_mm)
+    lungs = _lungs(gas, hu, body, spacing_mm)
     fat_hu = _above(darkest, FAT_HU)
     skin = _skin(body, body & (hu > -160) & (hu < fat_hu), spacing_mm)
     bone = _large(body & (hu > BONE_HU), 0.8, spacing_mm)
@@ -110,15 +114,18 @@ def _body(hu: Values, above_hu: float, spacing_mm: float) -> BoolArray:
     return without_holes(largest_part(np.asarray(thick)), axes=(0,))
 
 
-def _lungs(gas: BoolArray, body: BoolArray, spacing_mm: float) -> BoolArray:
+def _lungs(gas: BoolArray, hu: Values, body: BoolArray, spacing_mm: float) -> BoolArray:
+    """Large parts of the gas, and smaller ones at the top of the image that aren't as dark as the gas of the gut."""
     labels, count = ndimage.label(ndimage.binary_opening(gas, iterations=2))
     if count == 0:
         return np.zeros_like(gas)
+    mean_hu = ndimage.mean(hu, labels, range(count + 1))
     volume_ml = np.bincount(labels.ravel()) * spacing_mm**3 / 1000
     top = int(np.flatnonzero(body.any(axis=(1, 2))).max())
     reaches_top = np.zeros(count + 1, np.bool_)
     reaches_top[np.unique(labels[max(0, top - 2) :])] = True
-    kept = (volume_ml > LUNG_ML) | (reaches_top & (volume_ml > TOP_LUNG_ML))
+    tissue = np.asarray(mean_hu) > GUT_GAS_HU
+    kept = (volume_ml > LUNG_ML) | (reaches_top & tissue & (volume_ml > TOP_LUNG_ML))
     kept[0] = False
     return np.asarray(kept[labels])
 
@@ -144,7 +151,7 @@ def _ribs(bone: BoolArray, depth_mm: Values, spacing_mm: float) -> BoolArray:
     """Thin bone below the skin, about as deep as most of it: vessels of the spleen and bright gut lie deeper."""
     thick = opened(bone, THICKEST_RIB_MM, spacing_mm)
     thick = ndimage.binary_dilation(thick, mask=bone, iterations=round(25 / spacing_mm)) if thick.any() else thick
-    thin = bone & ~thick & (depth_mm < RIB_DEPTH_MM)
+    thin = bone & ((~thick & (depth_mm < RIB_DEPTH_MM)) | (depth_mm < SHALLOW_MM))
     if not thin.any():
         return thin
     return np.asarray(thin & (depth_mm < max(14.0, 1.5 * float(np.median(depth_mm[thin])) + 6.0)))
