@@ -1,6 +1,6 @@
 """Tumors and ablation zones with exact truth, painted into a phantom and into a real CT: to try segmentation on.
 
-Shapes are unions of balls, stretched, with a wobble in space: no star, no ellipsoid, no sphere harmonic.
+Shapes are unions of balls, stretched, with a wobble in space: no star, no ellipsoid, no spherical harmonic.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 from lesion_hosts import DATA, Ground, Host, phantom_host, real_host
+from lesion_shapes import Shape, tumor_shape, zone_shape
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial.transform import Rotation
 
 from ablmargin.geometry import BoolArray, FloatArray
 from ablmargin.segmentation.protocol import Prompt
 from ablmargin.simulation.ct import GAS_HU, blend, grid_points
-from ablmargin.simulation.fields import Points, Values, WaveField, cone_level, inside_share, smooth_union
+from ablmargin.simulation.fields import Points, Values, WaveField, cone_level, inside_share
 from ablmargin.volume import LabelMask, MaskOrigin, Structure, Volume
 
 TUMOR_KINDS = ("plain", "heterogeneous", "isodense part", "rim", "hyperdense", "vessel", "subcapsular", "lobulated")
@@ -36,8 +36,6 @@ CLICK_SHARE = 0.6
 """A click lies anywhere in the lesion, shrunk to this share of its size."""
 JITTER_MM = 2.0
 """Root mean square displacement of the end of an axis as readers draw it."""
-
-Level = Callable[[Points], Values]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,15 +70,6 @@ class ScenePlan:
     number: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Shape:
-    """Level about the origin, of a ball's volume of the given radius; ``axis`` is its longest direction."""
-
-    level: Level
-    radius_mm: float
-    axis: FloatArray
-
-
 def plans(structure: Structure, count: int, *, first: int) -> Iterator[ScenePlan]:
     """Plans that mix kind, host, liver mask, size, contrast and slices independently; another ``first``, other scenes."""
     kinds = TUMOR_KINDS if structure is Structure.TUMOR else ZONE_KINDS
@@ -111,7 +100,11 @@ def scene(plan: ScenePlan, *, data: Path = DATA) -> Scene:
     """Paint one scene."""
     rng = np.random.default_rng([plan.number, 5])
     host: Host = phantom_host(plan.number // 12) if plan.host == "phantom" else real_host(data)
-    shape = _tumor_shape(plan, rng) if plan.structure is Structure.TUMOR else _zone_shape(plan, rng)
+    shape = (
+        tumor_shape(plan.diameter_mm / 2, rng, is_lobulated=plan.kind == "lobulated")
+        if plan.structure is Structure.TUMOR
+        else zone_shape(plan.diameter_mm / 2, rng)
+    )
     center = _place(plan, shape, host, rng)
     ground = host.ground(center, 1.5 * shape.radius_mm, plan.slice_mm, rng)
     is_cut = plan.structure is Structure.ABLATION_ZONE or rng.uniform() < 0.5
@@ -174,7 +167,7 @@ def _is_in(mask: LabelMask, points_mm: FloatArray) -> BoolArray:
 class _Placed:
     """A shape at its place, cut off at the capsule or bulging through it."""
 
-    shape: _Shape
+    shape: Shape
     center_mm: FloatArray
     host: Host
     is_cut: bool
@@ -184,53 +177,7 @@ class _Placed:
         return np.maximum(level, -self.host.depth_mm(points_mm)) if self.is_cut else level
 
 
-def _tumor_shape(plan: ScenePlan, rng: np.random.Generator) -> _Shape:
-    lobes = int(rng.integers(3, 6)) if plan.kind == "lobulated" else int(rng.integers(1, 3))
-    spread = 1.0 if plan.kind == "lobulated" else 0.4
-    centers = rng.normal(0, spread / np.sqrt(3), (lobes, 3))
-    radii = rng.uniform(0.65, 1.0, lobes)
-    turn = Rotation.random(rng=rng).as_matrix()
-    stretch = np.array([1.0, rng.uniform(0.75, 1.0), rng.uniform(0.65, 1.0)])
-    wobble = WaveField.random(rng, correlation_mm=0.55)
-
-    def level(points: Points) -> Values:
-        places = (points @ turn.T) / stretch
-        balls = [np.linalg.norm(places - c, axis=1) - r for c, r in zip(centers, radii, strict=True)]
-        union = balls[0]
-        for ball in balls[1:]:
-            union = smooth_union(union, ball, 0.25)
-        return np.asarray(union + 0.1 * wobble.scalar(places))
-
-    return _sized(level, turn[0], plan.diameter_mm / 2, rng)
-
-
-def _zone_shape(plan: ScenePlan, rng: np.random.Generator) -> _Shape:
-    turn = Rotation.random(rng=rng).as_matrix()
-    half = rng.uniform(0.1, 0.45)
-    ends = half * np.array([-turn[0], turn[0] + rng.normal(0, 0.25, 3)])
-    wobble = WaveField.random(rng, correlation_mm=0.5)
-
-    def level(points: Points) -> Values:
-        tube = cone_level(points, ends[0], ends[1], 1.0, 0.85)
-        return np.asarray(tube + 0.08 * wobble.scalar(points))
-
-    return _sized(level, turn[0], plan.diameter_mm / 2, rng)
-
-
-def _sized(level: Level, axis: FloatArray, radius_mm: float, rng: np.random.Generator) -> _Shape:
-    """The shape about its centroid, scaled to the volume of a ball."""
-    points = rng.uniform(-3, 3, (60_000, 3))
-    inside = points[level(points) < 0]
-    middle = inside.mean(axis=0)
-    scale = radius_mm / (len(inside) / len(points) * 216 * 3 / 4 / np.pi) ** (1 / 3)
-    return _Shape(
-        level=lambda points: scale * level(points / points.dtype.type(scale) + middle.astype(points.dtype)),
-        radius_mm=radius_mm,
-        axis=axis,
-    )
-
-
-def _place(plan: ScenePlan, shape: _Shape, host: Host, rng: np.random.Generator) -> FloatArray:
+def _place(plan: ScenePlan, shape: Shape, host: Host, rng: np.random.Generator) -> FloatArray:
     """A center in the liver that suits the kind; the best of those tried if none does."""
     candidates = host.candidates_mm(rng)[:600]
     depth, radius = host.depth_mm(candidates), shape.radius_mm

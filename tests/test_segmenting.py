@@ -137,7 +137,6 @@ def test_all_points_outside_of_their_images_are_told_together():
     assert [(fault.code, fault.source) for fault in caught.value.faults] == [
         ("PROMPT_OUTSIDE", "--tumor-point"),
         ("PROMPT_OUTSIDE", "--ablation-axis"),
-        ("PROMPT_OUTSIDE", "--ablation-axis"),
     ]
 
 

@@ -13,7 +13,8 @@ from ablmargin.errors import Caution, Fault, InputError, UsageError
 from ablmargin.geometry import Array
 from ablmargin.regrid import moved_onto
 from ablmargin.segmentation.process import Program, labels_by
-from ablmargin.segmentation.proposal import proposed, require_prompt_inside
+from ablmargin.segmentation.prompts import require_imaged
+from ablmargin.segmentation.proposal import proposed
 from ablmargin.segmentation.protocol import NO_PROMPT, Prompt, Segmentation
 from ablmargin.volume import LabelMask, MaskOrigin, Structure, Volume
 
@@ -77,7 +78,7 @@ class CommandSegmenter:
             PROMPT_OUTSIDE; SEGMENTATION_FAILED if the command fails; MASK_SEVERAL_LABELS if there are several and none was
             chosen; MASK_OUTSIDE_IMAGE if the mask doesn't lie in the image.
         """
-        require_prompt_inside(prompt, volume.geometry)
+        require_imaged(prompt, volume.geometry)
         labels, geometry = labels_by(Program(name=OPTION, command=self._command, timeout_s=self.timeout_s), volume)
         origin = MaskOrigin(source="automatic", method=self.method, reviewed=False)
         mask = LabelMask(

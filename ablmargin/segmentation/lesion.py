@@ -7,15 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablmargin.errors import Fault, InputError
 from ablmargin.geometry import BoolArray, FloatArray, Geometry
 from ablmargin.itk import resample
-from ablmargin.segmentation.lesion_search import Scene, from_axis, from_click, refined
+from ablmargin.segmentation.lesion_doubts import NOTHING_FOUND, doubts_about_axis, doubts_about_click
+from ablmargin.segmentation.lesion_search import RADII_MM, Candidate, Scene, from_axis, from_click, of_size, refined
 from ablmargin.segmentation.lesion_solid import Solid
+from ablmargin.segmentation.lesion_trust import Trust, trust_in
+from ablmargin.segmentation.prompts import require_prompt
 from ablmargin.segmentation.protocol import NO_PROMPT, Prompt, Segmentation
 from ablmargin.volume import LabelMask, MaskOrigin, Structure, Volume
 
 METHOD = "histograms and a shape prior, version 1"
+LEAST_SD_MM = 0.5
+VOXELS_ACROSS_MOVED = 12
+MOVED_MM = 1.6
+OTHER_SIZE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,19 +50,69 @@ class LesionSegmenter:
     ) -> Segmentation:
         """Propose a mask on the volume's grid; see :class:`~ablmargin.segmentation.protocol.Segmenter`."""
         require_prompt(prompt, volume.geometry, self.structure)
-        solid = _found(Scene.of(volume, liver, prompt), prompt)
-        origin = MaskOrigin(source="point", method=self.method, reviewed=False)
-        voxels = np.zeros(volume.geometry.shape, np.bool_) if solid is None else _on_grid(solid, volume.geometry)
-        mask = LabelMask(voxels=voxels, geometry=volume.geometry, structure=self.structure, origin=origin)
-        return Segmentation(mask=mask)
+        found = _found(Scene.of(volume, liver, prompt), prompt, RADII_MM[self.structure])
+        if found is None:
+            return Segmentation(mask=self._mask(volume.geometry), doubts=(NOTHING_FOUND,))
+        solid, trust = found
+        return Segmentation(mask=self._mask(volume.geometry, solid, trust), doubts=self._doubts(trust, prompt))
+
+    def _doubts(self, trust: Trust, prompt: Prompt) -> tuple[str, ...]:
+        if prompt.axis_mm is not None:
+            return doubts_about_axis(trust)
+        return doubts_about_click(trust, self.structure, largest_mm=max(RADII_MM[self.structure]))
+
+    def _mask(self, grid: Geometry, solid: Solid | None = None, trust: Trust | None = None) -> LabelMask:
+        sd = None if trust is None else max(trust.sd_mm, LEAST_SD_MM)
+        origin = MaskOrigin(source="point", method=self.method, reviewed=False, contour_sd_mm=sd)
+        voxels = np.zeros(grid.shape, np.bool_) if solid is None else _on_grid(solid, grid)
+        return LabelMask(voxels=voxels, geometry=grid, structure=self.structure, origin=origin)
 
 
-def _found(scene: Scene, prompt: Prompt) -> Solid | None:
+def _found(scene: Scene, prompt: Prompt, radii_mm: tuple[float, ...]) -> tuple[Solid, Trust] | None:
     if prompt.axis_mm is not None:
-        return from_axis(scene, np.array(prompt.axis_mm))
-    point = np.array(prompt.all_inside_mm[0])
-    candidates = from_click(scene, point)
-    return refined(scene, candidates[0].solid, point) if candidates else None
+        return _found_along(scene, np.array(prompt.axis_mm))
+    return _found_at(scene, np.array(prompt.all_inside_mm[0]), radii_mm)
+
+
+def _found_along(scene: Scene, ends_mm: FloatArray) -> tuple[Solid, Trust] | None:
+    solid = from_axis(scene, ends_mm)
+    if solid is None:
+        return None
+    moved = [from_axis(scene, ends, across=VOXELS_ACROSS_MOVED) for ends in moved_axes(ends_mm)]
+    return solid, trust_in(solid, moved)
+
+
+def _found_at(scene: Scene, point_mm: FloatArray, radii_mm: tuple[float, ...]) -> tuple[Solid, Trust] | None:
+    candidates = from_click(scene, point_mm, radii_mm=radii_mm)
+    if not candidates:
+        return None
+    best = candidates[0].solid
+    solid = refined(scene, best, point_mm)
+    moved = [of_size(scene, point, best.radius_mm) for point in moved_clicks(solid, point_mm)]
+    return solid, trust_in(solid, moved, rival=_rival(candidates))
+
+
+def _rival(candidates: Sequence[Candidate]) -> float:
+    """How distinct the best candidate of quite another size is, as a share of the best one's distinction."""
+    best = candidates[0]
+    others = [one for one in candidates[1:] if abs(np.log(one.solid.radius_mm / best.solid.radius_mm)) > OTHER_SIZE]
+    return max((one.distinction for one in others), default=0.0) / max(best.distinction, 1e-6)
+
+
+def moved_axes(ends_mm: FloatArray) -> list[FloatArray]:
+    """The axis as other readers might draw it: each end moved to and fro in six ways, shape (2, 3) each."""
+    along = (ends_mm[1] - ends_mm[0]) / np.linalg.norm(ends_mm[1] - ends_mm[0])
+    aside = np.cross(along, np.eye(3)[np.abs(along).argmin()])
+    aside /= np.linalg.norm(aside)
+    step = min(MOVED_MM, 0.2 * float(np.linalg.norm(ends_mm[1] - ends_mm[0])))
+    ways = (along, aside, np.cross(along, aside))
+    return [ends_mm + step * np.stack([way, sign * way]) for way in ways for sign in (1.0, -1.0)]
+
+
+def moved_clicks(solid: Solid, point_mm: FloatArray) -> list[FloatArray]:
+    """Six other places to click at, around the middle between the click and the solid's center."""
+    middle, step = (point_mm + solid.center_mm) / 2, 0.4 * solid.radius_mm
+    return [middle + sign * step * way for way in np.eye(3) for sign in (1.0, -1.0)]
 
 
 def _on_grid(solid: Solid, grid: Geometry) -> BoolArray:
@@ -66,76 +122,3 @@ def _on_grid(solid: Solid, grid: Geometry) -> BoolArray:
     part = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
     voxels[part] = resample(solid.inside_mm, solid.patch.geometry, grid.cropped(start, stop), fill=-1.0) > 0
     return voxels
-
-
-def require_prompt(prompt: Prompt, grid: Geometry, structure: Structure) -> None:
-    """Refuse a prompt that points at nothing, or beside the image; all faults together.
-
-    Raises
-    ------
-    InputError
-        PROMPT_MISSING, PROMPT_OUTSIDE, PROMPT_TOO_SHORT.
-    """
-    faults = [*_missing(prompt, structure), *_outside(prompt, grid, structure), *_too_short(prompt, structure)]
-    if faults:
-        raise InputError(*faults)
-
-
-SHORTEST_AXIS_MM = 2.0
-
-
-def _missing(prompt: Prompt, structure: Structure) -> list[Fault]:
-    if not prompt.is_empty:
-        return []
-    return [
-        Fault(
-            code="PROMPT_MISSING",
-            source=f"the {structure} prompt",
-            found="no point inside",
-            expected="a point inside, or the two ends of the long axis",
-            remedy="Click into the lesion, or better draw its long axis.",
-        )
-    ]
-
-
-def _outside(prompt: Prompt, grid: Geometry, structure: Structure) -> list[Fault]:
-    named: list[tuple[str, FloatArray]] = [
-        (name, np.array(point))
-        for name, points in (
-            ("point", () if prompt.point_mm is None else (prompt.point_mm,)),
-            ("end of the axis", prompt.axis_mm or ()),
-            ("point inside", prompt.inside_mm),
-            ("point outside", prompt.outside_mm),
-        )
-        for point in points
-    ]
-    low, high = grid.corners_mm.min(axis=0), grid.corners_mm.max(axis=0)
-    extent = " × ".join(f"{a:.0f}..{b:.0f}" for a, b in zip(low, high, strict=True))
-    return [
-        Fault(
-            code="PROMPT_OUTSIDE",
-            source=f"the {structure} prompt, {name}",
-            found="({:.1f}, {:.1f}, {:.1f}) mm".format(*point),
-            expected=f"a point in the image, {extent} mm in x × y × z",
-            remedy="Give points as x, y, z in LPS mm of this image; check that pre and post aren't exchanged.",
-        )
-        for name, point in named
-        if not grid.contains(point[None])[0]
-    ]
-
-
-def _too_short(prompt: Prompt, structure: Structure) -> list[Fault]:
-    if prompt.axis_mm is None:
-        return []
-    length = float(np.linalg.norm(np.subtract(*prompt.axis_mm)))
-    if length >= SHORTEST_AXIS_MM:
-        return []
-    return [
-        Fault(
-            code="PROMPT_TOO_SHORT",
-            source=f"the {structure} prompt, axis",
-            found=f"{length:.1f} mm between its ends",
-            expected=f"{SHORTEST_AXIS_MM:.0f} mm or more",
-            remedy="Draw the longest diameter, or click instead.",
-        )
-    ]

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage, special
 
 from ablmargin.geometry import Array, FloatArray
-from ablmargin.segmentation.lesion_patch import HIGHEST_HU, LOWEST_HU, Patch
+from ablmargin.segmentation.lesion_patch import HIGHEST_HU, LOWEST_HU, SOFT_TISSUE_HU, Patch
 from ablmargin.segmentation.lesion_prior import ellipsoid_log_odds
 
 BIN_HU = 4.0
@@ -15,6 +15,10 @@ FLOOR = 0.02
 """Share of voxels that may look like anything."""
 INDEPENDENT_MM3 = 8.0
 """Voxels closer than about 2 mm share their noise."""
+KERNEL_SHARE, NARROWEST_HU, MOST_KERNEL_HU = 0.4, 2.0, 25.0
+"""Limits of the width by which histograms are smoothed; the first as a share of the contrast."""
+SURE_LOG_ODDS = 1.0
+"""Histograms are learned where the answer is surer than this: the border's voxels hold both tissues."""
 MOST_EVIDENCE = 2.5
 ROUNDS, FREE_ROUNDS = 6, 2
 OUTSIDE_REACH_MM = 9.0
@@ -57,32 +61,49 @@ def solve(
     """
     bins = hu_bins(patch)
     prior = np.where(patch.is_image, prior + _liver_log_odds(patch), NEVER).astype(np.float32)
-    width = float(np.clip(NEIGHBORHOOD_SHARE * size_mm, *NEIGHBORHOOD_MM)) / patch.spacing_mm
+    width = neighborhood_mm(size_mm) / patch.spacing_mm
     log_odds = prior + marks
     for at in range(rounds):
         inside = special.expit(log_odds)
-        image = EVIDENCE * _evidence(patch, bins, inside) + COUPLING * (2 * inside - 1)
+        image = EVIDENCE * _evidence(patch, bins, log_odds) + COUPLING * (2 * inside - 1)
         expected = prior if at < FREE_ROUNDS else PRIOR_BESIDE_SHAPE * prior + ellipsoid_log_odds(patch, inside)
         log_odds = expected + _mean(image, width) + marks
     return log_odds
 
 
-def _evidence(patch: Patch, bins: Array, inside: Array) -> Array:
+def neighborhood_mm(size_mm: float) -> float:
+    """Width of the Gaussian over which voxels are asked together; larger lesions bear more."""
+    return float(np.clip(NEIGHBORHOOD_SHARE * size_mm, *NEIGHBORHOOD_MM))
+
+
+def _evidence(patch: Patch, bins: Array, log_odds: Array) -> Array:
     """Log ratio of how often an HU occurs inside and how often outside, near by."""
+    inside, outside = (special.expit(sign * log_odds - SURE_LOG_ODDS) for sign in (1, -1))
     near = _mean(inside, OUTSIDE_REACH_MM / 2 / patch.spacing_mm) + np.float32(1e-4)
-    width_hu = _kernel_hu(patch, inside)
-    outside = density(bins, (1 - inside) * near * patch.is_image, width_hu)
-    ratio = np.log(density(bins, inside, width_hu) / outside)
+    outside = outside * near * patch.is_image
+    width_hu = _kernel_hu(patch, inside, outside)
+    ratio = np.log(density(bins, inside, width_hu) / density(bins, outside, width_hu))
     return np.clip(ratio, -MOST_EVIDENCE, MOST_EVIDENCE).astype(np.float32)[bins].reshape(inside.shape)
 
 
-def _kernel_hu(patch: Patch, inside: Array) -> float:
-    """Silverman's width for a histogram of as many independent values as the inside holds."""
-    total = float(inside.sum())
-    mean = float((inside * patch.hu).sum()) / total
-    sd = float(np.sqrt((inside * (patch.hu - np.float32(mean)) ** 2).sum() / total))
-    count = max(total * patch.spacing_mm**3 / INDEPENDENT_MM3, 1.0)
-    return float(np.clip(1.06 * sd * count**-0.2, 2.0, 2 * patch.noise_sd_hu))
+def _kernel_hu(patch: Patch, inside: Array, outside: Array) -> float:
+    """Silverman's width for a histogram of as many independent values as the inside holds, within limits.
+
+    No narrower than a share of the contrast: else the few HU between both tissues, which the border's voxels have, count
+    as a tissue of their own, and the surface creeps.
+    """
+    tissue = (patch.hu > SOFT_TISSUE_HU[0]) & (patch.hu < SOFT_TISSUE_HU[1])
+    mean, sd = _mean_and_sd(patch.hu, inside)
+    contrast = abs(mean - _mean_and_sd(patch.hu, outside * tissue)[0])
+    count = max(float(inside.sum()) * patch.spacing_mm**3 / INDEPENDENT_MM3, 1.0)
+    silverman = min(1.06 * sd * count**-0.2, 2 * patch.noise_sd_hu)
+    return float(max(silverman, min(KERNEL_SHARE * contrast, MOST_KERNEL_HU), NARROWEST_HU))
+
+
+def _mean_and_sd(hu: Array, weights: Array) -> tuple[float, float]:
+    total = float(weights.sum()) + 1e-9
+    mean = float((weights * hu).sum()) / total
+    return mean, float(np.sqrt((weights * (hu - np.float32(mean)) ** 2).sum() / total))
 
 
 def hu_bins(patch: Patch) -> Array:

@@ -39,6 +39,8 @@ class Patch:
         Signed distance to the border of the liver's mask, positive inside.
     noise_sd_hu : float
         Of the smoothed image, within soft tissue.
+    smoothing_mm : float
+        Width of the Gaussian that the image was smoothed with.
     """
 
     geometry: Geometry
@@ -46,6 +48,7 @@ class Patch:
     is_image: BoolArray
     liver_mm: Array | None
     noise_sd_hu: float
+    smoothing_mm: float
 
     @property
     def spacing_mm(self) -> float:
@@ -75,7 +78,8 @@ def patch_around(
     grid = _cube(center_mm, half_mm, spacing_mm, volume.geometry.frame_uid)
     start, stop = volume.geometry.box_around(grid.corners_mm, pad_mm=2 * max(volume.geometry.spacing_mm))
     native = volume.cropped(start, stop)
-    hu = resample(_smoothed(native, size_mm), native.geometry, grid, fill=BEYOND_IMAGE_HU)
+    smoothing = float(np.clip(SMOOTHING_SHARE * size_mm, *SMOOTHING_MM))
+    hu = resample(_smoothed(native, smoothing), native.geometry, grid, fill=BEYOND_IMAGE_HU)
     is_image = hu > BEYOND_IMAGE_HU + 1
     hu = np.clip(hu, LOWEST_HU, HIGHEST_HU).astype(np.float32)
     return Patch(
@@ -84,6 +88,7 @@ def patch_around(
         is_image=is_image,
         liver_mm=None if liver is None else _liver_mm(liver.cropped(start, stop), grid),
         noise_sd_hu=_noise_sd(hu, spacing_mm),
+        smoothing_mm=smoothing,
     )
 
 
@@ -97,9 +102,8 @@ def _cube(center_mm: FloatArray, half_mm: float, spacing_mm: float, frame_uid: s
     )
 
 
-def _smoothed(native: Volume, size_mm: float) -> Array:
+def _smoothed(native: Volume, sd_mm: float) -> Array:
     hu = np.clip(native.voxels_hu, BEYOND_IMAGE_HU + 2, 2 * HIGHEST_HU)
-    sd_mm = float(np.clip(SMOOTHING_SHARE * size_mm, *SMOOTHING_MM))
     width = [0.0 if spacing > THICK_MM else sd_mm / spacing for spacing in native.geometry.spacing_mm]
     return np.asarray(ndimage.gaussian_filter(hu, width, truncate=2.5), np.float32)
 

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from ablmargin.geometry import Array, FloatArray
-from ablmargin.segmentation.lesion_field import solve
+from ablmargin.segmentation.lesion_field import neighborhood_mm, solve
 from ablmargin.segmentation.lesion_patch import Patch, patch_around
 from ablmargin.segmentation.lesion_prior import axis_log_odds, ball_log_odds
-from ablmargin.segmentation.lesion_solid import Solid, solid_at, stretched
+from ablmargin.segmentation.lesion_solid import Solid, solid_at, stretched, unshrunk
 from ablmargin.segmentation.protocol import Prompt
-from ablmargin.volume import LabelMask, Volume
+from ablmargin.volume import LabelMask, Structure, Volume
 
-RADII_MM = (2.7, 3.6, 4.9, 6.6, 9.0, 12.2, 16.5, 22.5, 30.0)
-"""Sizes tried for a click, each a third larger than the one before."""
+RADII_MM = {
+    Structure.TUMOR: (2.9, 4.1, 5.8, 8.2, 11.6, 16.4, 23.2),
+    Structure.ABLATION_ZONE: (8.2, 11.6, 16.4, 23.2, 28.0),
+}
+"""Sizes tried for a click. A zone holds gas and metal that stand out more than it does, so nothing small is tried."""
 RADIUS_SPREAD = 0.35
 FINEST_MM, COARSEST_MM = 0.9, 1.8
 VOXELS_ACROSS, VOXELS_ACROSS_TRIAL = 22, 10
@@ -56,38 +59,51 @@ def from_axis(scene: Scene, ends_mm: FloatArray, *, across: int = VOXELS_ACROSS)
     """The solid whose long axis was drawn, shape (2, 3)."""
     length, middle = float(np.linalg.norm(ends_mm[1] - ends_mm[0])), ends_mm.mean(axis=0)
     patch = scene.patch(middle, half_mm=0.65 * length + CONTEXT_MM, size_mm=length, across=across)
-    log_odds = solve(patch, axis_log_odds(patch, ends_mm), length, marks=_marks(scene, patch, middle, length))
-    solid = solid_at(patch, log_odds, middle)
+    solid = _solved(scene, patch, axis_log_odds(patch, ends_mm), middle, size_mm=length, at_mm=middle)
     return None if solid is None else stretched(solid, ends_mm)
 
 
-def from_click(scene: Scene, point_mm: FloatArray, *, radii_mm: tuple[float, ...] = RADII_MM) -> tuple[Candidate, ...]:
+def from_click(scene: Scene, point_mm: FloatArray, *, radii_mm: tuple[float, ...]) -> tuple[Candidate, ...]:
     """What is found with each expected size, the most distinct first."""
     found = (_trial(scene, point_mm, radius) for radius in radii_mm)
     return tuple(sorted((one for one in found if one is not None), key=lambda one: -one.distinction))
 
 
 def _trial(scene: Scene, point_mm: FloatArray, radius_mm: float) -> Candidate | None:
-    size = 2 * radius_mm
-    patch = scene.patch(point_mm, half_mm=2.3 * radius_mm + CONTEXT_MM - 2, size_mm=size, across=VOXELS_ACROSS_TRIAL)
-    solid = _solved(scene, patch, point_mm, radius_mm, point_mm)
+    solid = of_size(scene, point_mm, radius_mm)
     if solid is None:
         return None
     return Candidate(solid=solid, expected_radius_mm=radius_mm, distinction=solid.distinction())
+
+
+def of_size(scene: Scene, point_mm: FloatArray, radius_mm: float) -> Solid | None:
+    """The solid at a point that has about an expected size, on a coarse grid."""
+    size = 2 * radius_mm
+    patch = scene.patch(point_mm, half_mm=2.3 * radius_mm + CONTEXT_MM - 2, size_mm=size, across=VOXELS_ACROSS_TRIAL)
+    return _solved(scene, patch, _ball(patch, point_mm, radius_mm), point_mm, size_mm=size, at_mm=point_mm)
 
 
 def refined(scene: Scene, solid: Solid, point_mm: FloatArray) -> Solid:
     """The same solid again, on a finer grid about its own center, with its own size expected."""
     radius, center = solid.radius_mm, solid.center_mm
     patch = scene.patch(center, half_mm=1.6 * radius + CONTEXT_MM, size_mm=2 * radius, across=VOXELS_ACROSS)
-    return _solved(scene, patch, center, radius, point_mm) or solid
+    prior = _ball(patch, center, radius)
+    return _solved(scene, patch, prior, center, size_mm=2 * radius, at_mm=point_mm) or solid
 
 
-def _solved(scene: Scene, patch: Patch, center_mm: FloatArray, radius_mm: float, point_mm: FloatArray) -> Solid | None:
-    prior = ball_log_odds(patch, center_mm, 1.05 * radius_mm, spread=RADIUS_SPREAD)
-    marks = _marks(scene, patch, center_mm, 2 * radius_mm)
-    solid = solid_at(patch, solve(patch, prior, 2 * radius_mm, marks=marks), point_mm)
-    return solid if solid is not None and solid.volume_mm3 >= SMALLEST_MM3 else None
+def _ball(patch: Patch, center_mm: FloatArray, radius_mm: float) -> Array:
+    return ball_log_odds(patch, center_mm, 1.05 * radius_mm, spread=RADIUS_SPREAD)
+
+
+def _solved(
+    scene: Scene, patch: Patch, prior: Array, center_mm: FloatArray, *, size_mm: float, at_mm: FloatArray
+) -> Solid | None:
+    """The solid at a point, given the prior; None if there is none worth a name."""
+    log_odds = solve(patch, prior, size_mm, marks=_marks(scene, patch, center_mm, size_mm))
+    solid = solid_at(patch, log_odds, at_mm)
+    if solid is None or solid.volume_mm3 < SMALLEST_MM3:
+        return None
+    return unshrunk(solid, patch.smoothing_mm, neighborhood_mm(size_mm))
 
 
 def _marks(scene: Scene, patch: Patch, center_mm: FloatArray, size_mm: float) -> Array:

@@ -11,9 +11,10 @@ from ablmargin.geometry import Array, BoolArray, FloatArray
 from ablmargin.segmentation.lesion_field import density, hu_bins
 from ablmargin.segmentation.lesion_patch import Patch
 
-STRETCH = 0.5
+STRETCH = 0.3
 """By how much of what is missing at the ends of a drawn axis the surface is moved outward, or inward."""
 SHELL_SHARE, LEAST_SHELL_MM = 0.5, 3.0
+LEAST_RADIUS_MM = 3.0
 SEARCH_MM = 4.0
 """A prompt may lie this far beside the solid."""
 
@@ -55,6 +56,15 @@ class Solid:
         inside, shell = (where.astype(np.float32) for where in (self.voxels, self.shell))
         ratio = np.log(density(bins, inside, width) / density(bins, shell, width))
         return float(ratio[bins[self.voxels.ravel()]].mean())
+
+
+def unshrunk(solid: Solid, *widths_mm: float) -> Solid:
+    """The solid, moved outward by what Gaussians of some widths took from it.
+
+    Where a ball of radius R is smoothed by a Gaussian of width s, its half-way level lies s²/R too far in.
+    """
+    shift = sum(width**2 for width in widths_mm) / max(solid.radius_mm, LEAST_RADIUS_MM)
+    return Solid(patch=solid.patch, inside_mm=solid.inside_mm + np.float32(shift))
 
 
 def solid_at(patch: Patch, log_odds: Array, point_mm: FloatArray) -> Solid | None:

@@ -17,7 +17,8 @@ from ablmargin.errors import Fault, InputError, MissingExtraError, UsageError, p
 from ablmargin.geometry import BoolArray, Geometry, triple, triples
 from ablmargin.itk import resample
 from ablmargin.segmentation.modelsheet import ModelSheet, read_sheet
-from ablmargin.segmentation.proposal import proposed, require_prompt_inside
+from ablmargin.segmentation.prompts import require_imaged
+from ablmargin.segmentation.proposal import proposed
 from ablmargin.segmentation.protocol import NO_PROMPT, Prompt, Segmentation
 from ablmargin.segmentation.windows import blended
 from ablmargin.volume import INSIDE_SHARE, LabelMask, MaskOrigin, Structure, Volume
@@ -134,7 +135,7 @@ class OnnxSegmenter:
         InputError
             PROMPT_OUTSIDE; MODEL_OUTPUT if the network's output can't be used.
         """
-        require_prompt_inside(prompt, volume.geometry)
+        require_imaged(prompt, volume.geometry)
         scores, grid = self.model.scores(volume)
         mask = LabelMask(
             voxels=self._inside(scores, grid, volume.geometry),

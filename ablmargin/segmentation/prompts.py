@@ -7,6 +7,9 @@ import numpy as np
 from ablmargin.errors import Fault, InputError, UsageError
 from ablmargin.geometry import Geometry, Triple, triple
 from ablmargin.segmentation.protocol import Axis, Prompt
+from ablmargin.volume import Structure
+
+SHORTEST_AXIS_MM = 2.0
 
 
 def point_from(text: str, option: str) -> Triple:
@@ -34,7 +37,7 @@ def axis_from(text: str, option: str) -> Axis:
     return ends
 
 
-def require_imaged(prompt: Prompt, geometry: Geometry, *, source: str) -> None:
+def require_imaged(prompt: Prompt, geometry: Geometry, *, source: str = "the prompt") -> None:
     """Raise InputError (PROMPT_OUTSIDE) with every point of a prompt that lies outside an image.
 
     Parameters
@@ -42,10 +45,23 @@ def require_imaged(prompt: Prompt, geometry: Geometry, *, source: str) -> None:
     source : str
         The option that named the prompt.
     """
-    points = [*prompt.all_inside_mm, *(prompt.axis_mm or ()), *prompt.outside_mm]
-    outside = [point for point in points if not geometry.contains(np.array([point]))[0]]
-    if outside:
-        raise InputError(*(_outside(point, geometry, source) for point in outside))
+    faults = _outside_faults(prompt, geometry, source)
+    if faults:
+        raise InputError(*faults)
+
+
+def require_prompt(prompt: Prompt, geometry: Geometry, structure: Structure) -> None:
+    """Refuse a prompt that points at nothing, or beside the image; all faults together.
+
+    Raises
+    ------
+    InputError
+        PROMPT_MISSING, PROMPT_OUTSIDE, PROMPT_TOO_SHORT.
+    """
+    source = f"the {structure} prompt"
+    faults = [*_missing(prompt, source), *_outside_faults(prompt, geometry, source), *_too_short(prompt, source)]
+    if faults:
+        raise InputError(*faults)
 
 
 def _numbers(text: str, option: str, count: int, form: str) -> list[float]:
@@ -56,6 +72,43 @@ def _numbers(text: str, option: str, count: int, form: str) -> list[float]:
     if len(numbers) != count or not np.isfinite(numbers).all():
         raise UsageError(f"{option} {text!r}: expected {count} numbers, {form}, in LPS mm")
     return numbers
+
+
+def _outside_faults(prompt: Prompt, geometry: Geometry, source: str) -> list[Fault]:
+    points = [*(prompt.axis_mm or ()), *prompt.inside_mm, *prompt.outside_mm]
+    points += [] if prompt.point_mm is None else [prompt.point_mm]
+    return [_outside(point, geometry, source) for point in points if not geometry.contains(np.array([point]))[0]]
+
+
+def _missing(prompt: Prompt, source: str) -> list[Fault]:
+    if not prompt.is_empty:
+        return []
+    return [
+        Fault(
+            code="PROMPT_MISSING",
+            source=source,
+            found="no point inside",
+            expected="a point inside, or the two ends of the long axis",
+            remedy="Click into the lesion, or better draw its long axis.",
+        )
+    ]
+
+
+def _too_short(prompt: Prompt, source: str) -> list[Fault]:
+    if prompt.axis_mm is None:
+        return []
+    length = float(np.linalg.norm(np.subtract(*prompt.axis_mm)))
+    if length >= SHORTEST_AXIS_MM:
+        return []
+    return [
+        Fault(
+            code="PROMPT_TOO_SHORT",
+            source=f"{source}, axis",
+            found=f"{length:.1f} mm between its ends",
+            expected=f"{SHORTEST_AXIS_MM:.0f} mm or more",
+            remedy="Draw the longest diameter, or click instead.",
+        )
+    ]
 
 
 def _outside(point: Triple, geometry: Geometry, source: str) -> Fault:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-from ablmargin.errors import Caution, Fault, InputError
+from ablmargin.errors import Caution
 from ablmargin.geometry import Array, Geometry, Triple
 from ablmargin.segmentation.protocol import Prompt, Segmentation
 from ablmargin.volume import LabelMask, Structure
@@ -23,19 +23,6 @@ SMALLEST_CUT_CM2 = 15.0
 """A liver that meets one face of the image over this area or more is cut off."""
 
 _TOUCHING = np.ones((3, 3, 3), np.bool_)
-
-
-def require_prompt_inside(prompt: Prompt, geometry: Geometry) -> None:
-    """Raise InputError with PROMPT_OUTSIDE for each point of a prompt that lies outside of an image."""
-    points = [*prompt.inside_mm, *prompt.outside_mm, *(prompt.axis_mm or ())]
-    points += [] if prompt.point_mm is None else [prompt.point_mm]
-    faults = [
-        _outside(point, geometry)
-        for point in points
-        if not geometry.contains(np.array([point], float), margin_mm=0.0)[0]
-    ]
-    if faults:
-        raise InputError(*faults)
 
 
 def proposed(
@@ -59,18 +46,6 @@ def proposed(
         return _proposed_liver(mask, lesions, cautions)
     chosen = mask if prompt.is_empty and not prompt.outside_mm else _pointed_at(mask, prompt)
     return Segmentation(mask=chosen, doubts=_lesion_doubts(mask, chosen), cautions=cautions)
-
-
-def _outside(point: Triple, geometry: Geometry) -> Fault:
-    low, high = geometry.corners_mm.min(axis=0), geometry.corners_mm.max(axis=0)
-    spans = " × ".join(f"{a:.0f}..{b:.0f}" for a, b in zip(low, high, strict=True))
-    return Fault(
-        code="PROMPT_OUTSIDE",
-        source="the point " + ",".join(f"{number:g}" for number in point),
-        found="a place outside of the image",
-        expected=f"one inside, {spans} mm in x × y × z",
-        remedy="Points are x,y,z in LPS mm: x grows to the patient's left, y to the back, z to the head.",
-    )
 
 
 def _proposed_liver(mask: LabelMask, lesions: Sequence[LabelMask], cautions: tuple[Caution, ...]) -> Segmentation:

@@ -28,7 +28,8 @@ from ablmargin.geometry import Array
 from ablmargin.segmentation import totalsegmentator_run
 from ablmargin.segmentation.labelmap import LabelMap
 from ablmargin.segmentation.process import Program, labels_by
-from ablmargin.segmentation.proposal import proposed, require_prompt_inside
+from ablmargin.segmentation.prompts import require_imaged
+from ablmargin.segmentation.proposal import proposed
 from ablmargin.segmentation.protocol import NO_PROMPT, Prompt, Segmentation
 from ablmargin.volume import LabelMask, MaskOrigin, Structure, Volume
 
@@ -174,7 +175,7 @@ class TotalSegmentator:
         InputError
             PROMPT_OUTSIDE; SEGMENTATION_FAILED with its last words if it fails.
         """
-        require_prompt_inside(prompt, volume.geometry)
+        require_imaged(prompt, volume.geometry)
         (label,) = self.task.labels
         voxels = _labels(volume, self.task, self.settings) == label
         origin = MaskOrigin(source="automatic", method=self.method, reviewed=False)

@@ -8,7 +8,8 @@ from orientations import grid_around
 
 from ablmargin.errors import InputError
 from ablmargin.geometry import Geometry
-from ablmargin.segmentation.proposal import proposed, require_prompt_inside
+from ablmargin.segmentation.prompts import require_imaged
+from ablmargin.segmentation.proposal import proposed
 from ablmargin.segmentation.protocol import NO_PROMPT, Prompt
 from ablmargin.volume import LabelMask, Structure
 
@@ -62,10 +63,10 @@ def test_a_point_beside_every_lesion_is_doubted():
 
 def test_every_point_outside_of_the_image_is_told():
     geometry = grid_around(CENTER_MM)
-    require_prompt_inside(Prompt(point_mm=CENTER_MM, outside_mm=(at(5, 5, 5),)), geometry)
+    require_imaged(Prompt(point_mm=CENTER_MM, outside_mm=(at(5, 5, 5),)), geometry)
     prompt = Prompt(point_mm=at(0, 0, 999), axis_mm=(CENTER_MM, at(999, 0, 0)), outside_mm=(at(0, -999, 0),))
     with pytest.raises(InputError) as caught:
-        require_prompt_inside(prompt, geometry)
+        require_imaged(prompt, geometry)
     assert [fault.code for fault in caught.value.faults] == ["PROMPT_OUTSIDE"] * 3
 
 
