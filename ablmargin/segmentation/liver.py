@@ -60,7 +60,7 @@ class LiverWalker:
         InputError
             PROMPT_OUTSIDE if a point lies outside of the image.
         """
-        require_inside(prompt, volume.geometry)
+        require_imaged(prompt, volume.geometry)
         image = work_image(volume, self.spacing_mm)
         scene = find_scene(image)
         marks = _marks(prompt, image)
@@ -75,25 +75,6 @@ class LiverWalker:
         caution = truncation(mask)
         doubts = doubts_about(scene, core, whole, truncated=caution is not None)
         return Segmentation(mask=mask, doubts=doubts, cautions=() if caution is None else (caution,))
-
-
-def require_inside(prompt: Prompt, geometry: Geometry) -> None:
-    """Raise InputError, with a fault for each point of a prompt that lies outside of the image."""
-    points = (*prompt.all_inside_mm, *prompt.outside_mm)
-    half_voxel = -0.5 * max(geometry.spacing_mm)
-    faults = [
-        Fault(
-            code="PROMPT_OUTSIDE",
-            source="the prompt",
-            found=f"the point ({x:g}, {y:g}, {z:g}) mm, which lies outside of the image",
-            expected="points (x, y, z) in the image, LPS mm",
-            remedy="Take the point from this image, in patient coordinates.",
-        )
-        for x, y, z in points
-        if not geometry.contains(np.array([[x, y, z]]), margin_mm=half_voxel).all()
-    ]
-    if faults:
-        raise InputError(*faults)
 
 
 def _marks(prompt: Prompt, image: WorkImage) -> Marks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
 from ablmargin.geometry import BoolArray
 from ablmargin.segmentation.livercore import Level
@@ -25,7 +26,15 @@ def filled(scene: Scene, level: Level, found: Found, lesions: BoolArray) -> Bool
     whole = _without_bays(scene, whole, soft)
     if lesions.any():
         whole = _with_lesions(scene, whole, lesions, soft & ~found.background.other_organs)
-    return without_holes(largest_part(whole))
+    return without_holes(_to_half_way(scene, level, largest_part(whole)))
+
+
+def _to_half_way(scene: Scene, level: Level, liver: BoolArray) -> BoolArray:
+    """The liver with the voxels beside it that hold fat or lung for less than one half."""
+    beside = grown(liver, 1.1 * scene.spacing_mm, scene.spacing_mm) & ~liver & scene.trunk.body & ~scene.trunk.wall
+    darkest = ndimage.minimum_filter(scene.hu, 3)
+    mixed = (darkest < scene.trunk.fat_hu) & (scene.hu > (darkest + level.hu) / 2) & (scene.hu < level.hu)
+    return liver | (beside & mixed)
 
 
 def _without_bays(scene: Scene, liver: BoolArray, soft: BoolArray) -> BoolArray:

@@ -31,6 +31,8 @@ class Scene:
 
     Parameters
     ----------
+    hu : ndarray of float32
+        As measured.
     smooth : ndarray of float32
         HU between -200 and 400, noise taken out, edges kept.
     trunk : Trunk
@@ -43,6 +45,7 @@ class Scene:
     spacing_mm : float
     """
 
+    hu: Values
     smooth: Values
     trunk: Trunk
     cavity: BoolArray
@@ -67,6 +70,7 @@ def find_scene(image: WorkImage) -> Scene:
     trunk = find_trunk(image.hu, spacing_mm)
     index = np.arange(image.hu.shape[0], dtype=np.float32)[:, None, None]
     return Scene(
+        hu=image.hu,
         smooth=denoised(image.hu),
         trunk=trunk,
         cavity=trunk.body & ~trunk.wall & ~trunk.gas,
