@@ -87,7 +87,7 @@ def surface_distances_mm(found: BoolArray, true: BoolArray, grid: Geometry) -> t
 def _distances(of: BoolArray, to: BoolArray, grid: Geometry) -> Array:
     image = sitk.GetImageFromArray(to.astype(np.uint8))
     image.SetSpacing(grid.spacing_mm[::-1])
-    far = np.abs(sitk.GetArrayViewFromImage(sitk.SignedMaurerDistanceMap(image, False, False, True)))
+    far = np.abs(sitk.GetArrayFromImage(sitk.SignedMaurerDistanceMap(image, False, False, True)))
     return np.asarray(far[of & ~ndimage.binary_erosion(of)])
 
 

@@ -22,7 +22,7 @@ def distance_to(mask: BoolArray, spacing_mm: float) -> NDArray[np.float32]:
         return np.full(mask.shape, FAR_MM, np.float32)
     image = sitk.GetImageFromArray(mask.astype(np.uint8))
     image.SetSpacing([spacing_mm] * 3)
-    signed = sitk.GetArrayViewFromImage(sitk.SignedMaurerDistanceMap(image, False, False, True))
+    signed = sitk.GetArrayFromImage(sitk.SignedMaurerDistanceMap(image, False, False, True))
     return np.asarray(np.maximum(signed, 0), np.float32)
 
 
