@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ablmargin.errors import Fault, InputError
 from ablmargin.geometry import BoolArray, FloatArray, Geometry, Triple
 from ablmargin.itk import resample
 from ablmargin.segmentation.livercore import find_core
@@ -17,6 +16,7 @@ from ablmargin.segmentation.liverfill import filled
 from ablmargin.segmentation.liverpasses import Found, Marks, grow
 from ablmargin.segmentation.liverscene import Scene, Values, find_scene
 from ablmargin.segmentation.liverseed import find_seed
+from ablmargin.segmentation.prompts import require_imaged
 from ablmargin.segmentation.protocol import NO_PROMPT, Prompt, Segmentation
 from ablmargin.segmentation.workgrid import WorkImage, edge_padded, work_image
 from ablmargin.volume import LabelMask, MaskOrigin, Structure, Volume
