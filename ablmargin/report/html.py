@@ -40,7 +40,7 @@ STRUCTURES = {
     Structure.VESSELS: "vessels",
 }
 EXAMS = {"pre": ", before ablation", "post": ", after ablation", None: ""}
-SOURCES = {"reader": "a reader", "point": "the software, from a reader’s click", "automatic": "the software"}
+SOURCES = {"reader": "a reader", "point": "the software, from where a reader pointed", "automatic": "the software"}
 
 HEADLINES = {
     Verdict.ADEQUATE: "The margin is wide enough",
