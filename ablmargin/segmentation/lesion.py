@@ -10,7 +10,16 @@ import numpy as np
 from ablmargin.geometry import BoolArray, FloatArray, Geometry
 from ablmargin.itk import resample
 from ablmargin.segmentation.lesion_doubts import NOTHING_FOUND, doubts_about_axis, doubts_about_click
-from ablmargin.segmentation.lesion_search import RADII_MM, Candidate, Scene, from_axis, from_click, of_size, refined
+from ablmargin.segmentation.lesion_search import (
+    COARSE,
+    RADII_MM,
+    Candidate,
+    Scene,
+    from_axis,
+    from_click,
+    of_size,
+    refined,
+)
 from ablmargin.segmentation.lesion_solid import Solid
 from ablmargin.segmentation.lesion_trust import Trust, trust_in
 from ablmargin.segmentation.prompts import require_prompt
@@ -19,7 +28,6 @@ from ablmargin.volume import LabelMask, MaskOrigin, Structure, Volume
 
 METHOD = "histograms and a shape prior, version 1"
 LEAST_SD_MM = 0.5
-VOXELS_ACROSS_MOVED = 12
 MOVED_MM = 1.6
 OTHER_SIZE = 0.5
 
@@ -78,7 +86,7 @@ def _found_along(scene: Scene, ends_mm: FloatArray) -> tuple[Solid, Trust] | Non
     solid = from_axis(scene, ends_mm)
     if solid is None:
         return None
-    moved = [from_axis(scene, ends, across=VOXELS_ACROSS_MOVED) for ends in moved_axes(ends_mm)]
+    moved = [from_axis(scene, ends, detail=COARSE) for ends in moved_axes(ends_mm)]
     return solid, trust_in(solid, moved)
 
 

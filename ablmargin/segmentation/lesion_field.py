@@ -22,7 +22,7 @@ SURE_LOG_ODDS = 1.0
 MOST_EVIDENCE = 2.5
 ROUNDS, FREE_ROUNDS = 6, 2
 OUTSIDE_REACH_MM = 9.0
-EVIDENCE, COUPLING = 4.0, 1.0
+EVIDENCE, COUPLING = 4.0, 2.0
 PRIOR_BESIDE_SHAPE = 0.5
 """Weight of the prior once the shape found in the image stands beside it."""
 LIVER_RAMP_MM, LIVER_LOG_ODDS = 3.0, 1.5

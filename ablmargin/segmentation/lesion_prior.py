@@ -14,7 +14,7 @@ END_SD_MM = 1.4
 """How far readers' ends of an axis stray along it."""
 LUMPINESS = 0.12
 """Standard deviation of a lesion's radius about an ellipsoid, as a share."""
-WIDTH, WIDTH_SD = 0.85, 0.17
+WIDTH, WIDTH_SD = 0.8, 0.17
 """Half width across the axis, as a share of the half length."""
 MOST_LOG_ODDS = 30.0
 _TABLE, _REACH = 96, 3.0

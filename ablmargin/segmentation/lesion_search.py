@@ -20,11 +20,24 @@ RADII_MM = {
 }
 """Sizes tried for a click. A zone holds gas and metal that stand out more than it does, so nothing small is tried."""
 RADIUS_SPREAD = 0.35
-FINEST_MM, COARSEST_MM = 0.9, 1.8
-VOXELS_ACROSS, VOXELS_ACROSS_TRIAL = 22, 10
+FINEST_MM = 0.9
 CONTEXT_MM = 9.0
 SMALLEST_MM3 = 20.0
 MARK_LOG_ODDS, MARK_SHARE, LEAST_MARK_MM = 60.0, 0.08, 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """How fine a grid is: so many voxels across the expected size, but none larger than a limit."""
+
+    voxels_across: int
+    coarsest_mm: float
+
+    def spacing_mm(self, size_mm: float) -> float:
+        return float(np.clip(size_mm / self.voxels_across, FINEST_MM, self.coarsest_mm))
+
+
+FINE, COARSE = Detail(voxels_across=22, coarsest_mm=1.8), Detail(voxels_across=11, coarsest_mm=2.6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,8 +54,8 @@ class Scene:
         inside, outside = (np.array(points, float).reshape(-1, 3) for points in (prompt.inside_mm, prompt.outside_mm))
         return cls(volume=volume, liver=liver, inside_mm=inside, outside_mm=outside)
 
-    def patch(self, center_mm: FloatArray, *, half_mm: float, size_mm: float, across: int) -> Patch:
-        spacing = float(np.clip(size_mm / across, FINEST_MM, COARSEST_MM))
+    def patch(self, center_mm: FloatArray, *, half_mm: float, size_mm: float, detail: Detail) -> Patch:
+        spacing = detail.spacing_mm(size_mm)
         return patch_around(self.volume, self.liver, center_mm, half_mm=half_mm, size_mm=size_mm, spacing_mm=spacing)
 
 
@@ -55,10 +68,10 @@ class Candidate:
     distinction: float
 
 
-def from_axis(scene: Scene, ends_mm: FloatArray, *, across: int = VOXELS_ACROSS) -> Solid | None:
+def from_axis(scene: Scene, ends_mm: FloatArray, *, detail: Detail = FINE) -> Solid | None:
     """The solid whose long axis was drawn, shape (2, 3)."""
     length, middle = float(np.linalg.norm(ends_mm[1] - ends_mm[0])), ends_mm.mean(axis=0)
-    patch = scene.patch(middle, half_mm=0.65 * length + CONTEXT_MM, size_mm=length, across=across)
+    patch = scene.patch(middle, half_mm=0.65 * length + CONTEXT_MM, size_mm=length, detail=detail)
     solid = _solved(scene, patch, axis_log_odds(patch, ends_mm), middle, size_mm=length, at_mm=middle)
     return None if solid is None else stretched(solid, ends_mm)
 
@@ -79,14 +92,14 @@ def _trial(scene: Scene, point_mm: FloatArray, radius_mm: float) -> Candidate | 
 def of_size(scene: Scene, point_mm: FloatArray, radius_mm: float) -> Solid | None:
     """The solid at a point that has about an expected size, on a coarse grid."""
     size = 2 * radius_mm
-    patch = scene.patch(point_mm, half_mm=2.3 * radius_mm + CONTEXT_MM - 2, size_mm=size, across=VOXELS_ACROSS_TRIAL)
+    patch = scene.patch(point_mm, half_mm=2.3 * radius_mm + CONTEXT_MM - 2, size_mm=size, detail=COARSE)
     return _solved(scene, patch, _ball(patch, point_mm, radius_mm), point_mm, size_mm=size, at_mm=point_mm)
 
 
 def refined(scene: Scene, solid: Solid, point_mm: FloatArray) -> Solid:
     """The same solid again, on a finer grid about its own center, with its own size expected."""
     radius, center = solid.radius_mm, solid.center_mm
-    patch = scene.patch(center, half_mm=1.6 * radius + CONTEXT_MM, size_mm=2 * radius, across=VOXELS_ACROSS)
+    patch = scene.patch(center, half_mm=1.6 * radius + CONTEXT_MM, size_mm=2 * radius, detail=FINE)
     prior = _ball(patch, center, radius)
     return _solved(scene, patch, prior, center, size_mm=2 * radius, at_mm=point_mm) or solid
 
