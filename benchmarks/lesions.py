@@ -28,7 +28,7 @@ from ablmargin.volume import LabelMask, Structure
 
 PROMPTS: dict[str, Callable[[LabelMask, np.random.Generator], Prompt]] = {"axis": drawn_axis, "click": click}
 POOR, GOOD = 0.6, 0.8
-REPEATS, REPEATED_EVERY = 10, 16
+REPEATS, REPEATED_EVERY = 10, 13
 SIZES_MM, CONTRASTS = (0, 12, 18, 27, 99), (0.8, 1.5, 2.2, 3.01)
 
 
