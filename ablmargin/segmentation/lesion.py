@@ -27,8 +27,8 @@ from ablmargin.segmentation.protocol import NO_PROMPT, Prompt, Segmentation
 from ablmargin.volume import LabelMask, MaskOrigin, Structure, Volume
 
 METHOD = "histograms and a shape prior, version 1"
-LEAST_SD_MM = 0.9
-"""What moved prompts don't show: on simulated lesions half of the surfaces are off by 0.73 mm on average or more."""
+LEAST_SD_MM = 1.1
+"""What moved prompts don't show: a surface found from an axis is off by 0.85 mm on average (median of 120)."""
 MOVED_MM = 1.6
 OTHER_SIZE = 0.5
 
