@@ -1,13 +1,33 @@
-"""Make sure that two exams are one patient's, in the right order."""
+"""Make sure that two exams are one patient's, in the right order, of one body seen from one side."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Collection
+from datetime import datetime
+
+import numpy as np
+
 from ablmargin.errors import Caution, Fault, InputError
+from ablmargin.hazards import sifted
 from ablmargin.loaded import LoadedImage
+from ablmargin.volume import LabelMask, Volume
+
+LONG_INTERVAL_DAYS = 180
+"""Tumors grow and livers change their shape meanwhile."""
+SAME_SHARE = 0.5
+"""So many slices with the same values are no chance: one exam is a copy of the other, whole or in part."""
+BESIDE_MM = 15.0
+BODY_ABOVE_HU = -300.0
 
 
-def check_pair(pre: LoadedImage, post: LoadedImage) -> tuple[Caution, ...]:
+def check_pair(pre: LoadedImage, post: LoadedImage, accepted: Collection[str] = ()) -> tuple[Caution, ...]:
     """Make sure that two exams are one patient's, before and after; cautions where their headers don't tell.
+
+    Parameters
+    ----------
+    accepted : collection of str
+        Hazards that are taken on purpose: PATIENT_MISMATCH, ORDER_SUSPECT.
 
     Raises
     ------
@@ -15,30 +35,93 @@ def check_pair(pre: LoadedImage, post: LoadedImage) -> tuple[Caution, ...]:
         SAME_SERIES, PATIENT_MISMATCH and ORDER_SUSPECT, all that apply.
     """
     faults = [*_same_series(pre, post), *_other_patient(pre, post), *_wrong_order(pre, post)]
+    faults, cautions = sifted(faults, accepted)
     if faults:
         raise InputError(*faults)
-    cautions = []
     if not (pre.identity and post.identity) or pre.identity.is_unknown or post.identity.is_unknown:
         message = "at least one exam has no PatientID: nothing verifies that both are of one patient"
         cautions.append(Caution(code="PATIENT_UNVERIFIED", message=message))
-    before, after = _comparable_times(pre, post)
-    if not before or before == after:
-        message = "the exams' dates don't tell which was acquired first"
-        cautions.append(Caution(code="ORDER_UNKNOWN", message=message))
+    return (*cautions, *_interval_cautions(pre, post))
+
+
+def check_sides(
+    pre: Volume, post: Volume, livers: tuple[LabelMask, LabelMask], accepted: Collection[str] = ()
+) -> tuple[Caution, ...]:
+    """Make sure that the liver lies on the same side of the body in both exams, and tell if that is the left one.
+
+    Only a mirrored exam has it on the other side. Where an image shows little of the body, or the liver lies in its middle,
+    nothing is said.
+
+    Raises
+    ------
+    InputError
+        SIDES_MIRRORED.
+    """
+    left_of_body = [_left_of_body_mm(volume, liver) for volume, liver in zip((pre, post), livers, strict=True)]
+    if max(left_of_body) <= BESIDE_MM:
+        return ()
+    if min(left_of_body) >= -BESIDE_MM:
+        message = "the liver lies on the patient's left: situs inversus, or both exams are mirrored"
+        return (Caution(code="SIDES_MIRRORED", message=message),)
+    fault = Fault(
+        code="SIDES_MIRRORED",
+        source="both exams",
+        found="the liver on the patient's left in one exam and on the right in the other",
+        expected="the same side",
+        remedy="One of them was mirrored on its way here (LPS and RAS mixed up): export it again.",
+    )
+    faults, cautions = sifted([fault], accepted)
+    if faults:
+        raise InputError(*faults)
     return tuple(cautions)
+
+
+def _left_of_body_mm(volume: Volume, liver: LabelMask) -> float:
+    """How far the middle of the liver lies to the left of the middle of the body in the same slices."""
+    inside = np.argwhere(liver.voxels)
+    if not len(inside):
+        return 0.0
+    first, last = inside[:, 0].min(), inside[:, 0].max() + 1
+    body = np.argwhere(volume.voxels_hu[first:last:4, ::4, ::4] > BODY_ABOVE_HU) * 4 + (first, 0, 0)
+    if not len(body):
+        return 0.0
+    of_liver, of_body = (volume.geometry.points_at([index.mean(axis=0)])[0, 0] for index in (inside, body))
+    return float(of_liver - of_body)
 
 
 def _same_series(pre: LoadedImage, post: LoadedImage) -> list[Fault]:
     one, other = pre.record, post.record
-    same_uid = one.series_uid is not None and one.series_uid == other.series_uid
-    if not same_uid and (one.sha256 is None or one.sha256 != other.sha256):
-        return []
-    found = "the same SeriesInstanceUID" if same_uid else "the same pixels"
+    if one.series_uid is not None and one.series_uid == other.series_uid:
+        found, told_by = "the same SeriesInstanceUID", "SeriesInstanceUID (0020,000e)"
+    elif one.sha256 is not None and one.sha256 == other.sha256:
+        found, told_by = "the same pixels", "PixelData (7fe0,0010)"
+    else:
+        share = _shared_slices(pre.volume, post.volume)
+        found, told_by = f"the same pixels in {share:.0%} of the slices", "PixelData (7fe0,0010)"
+        if share < SAME_SHARE:
+            return []
     return [
         _pair_fault(
-            pre, post, "SAME_SERIES", found=found, expected="two exams", remedy="Name the CT after ablation as post."
+            pre,
+            post,
+            "SAME_SERIES",
+            found=found,
+            expected="two exams",
+            remedy="Name the CT after ablation as post.",
+            told_by=told_by,
         )
     ]
+
+
+def _shared_slices(pre: Volume, post: Volume) -> float:
+    """Share of the slices of the shorter exam whose values are those of a slice of the other; slices of one value don't count."""
+    one, other = _slice_digests(pre), _slice_digests(post)
+    return len(one & other) / min(len(one), len(other)) if one and other else 0.0
+
+
+def _slice_digests(volume: Volume) -> set[bytes]:
+    thinned = np.ascontiguousarray(volume.voxels_hu[:, ::4, ::4])
+    return {hashlib.sha256(values.data).digest() for values in thinned if values.min() != values.max()}
 
 
 def _other_patient(pre: LoadedImage, post: LoadedImage) -> list[Fault]:
@@ -46,26 +129,46 @@ def _other_patient(pre: LoadedImage, post: LoadedImage) -> list[Fault]:
     if not differing:
         return []
     found, remedy = f"different {', '.join(differing)}", "Check that both folders are of the same patient."
-    return [_pair_fault(pre, post, "PATIENT_MISMATCH", found=found, expected="exams of one patient", remedy=remedy)]
+    expected, tags = "exams of one patient", {"PatientID": "0020", "PatientBirthDate": "0030", "PatientSex": "0040"}
+    told_by = f"{differing[0]} (0010,{tags[differing[0]]})"
+    return [_pair_fault(pre, post, "PATIENT_MISMATCH", found=found, expected=expected, remedy=remedy, told_by=told_by)]
 
 
 def _wrong_order(pre: LoadedImage, post: LoadedImage) -> list[Fault]:
-    before, after = _comparable_times(pre, post)
-    if before <= after:
+    days = _interval_days(pre, post)
+    if days is None or days >= 0:
         return []
-    found, remedy = "post acquired before pre", "Check whether the two were swapped."
-    return [
-        _pair_fault(pre, post, "ORDER_SUSPECT", found=found, expected="the exam before ablation as pre", remedy=remedy)
-    ]
+    apart = f"{-days:.0f} days" if days <= -2 else f"{-days * 24:.1f} hours"
+    found, remedy = f"post acquired {apart} before pre", "Check whether the two were swapped."
+    expected, told_by = "the exam before ablation as pre", "AcquisitionDate (0008,0022)"
+    return [_pair_fault(pre, post, "ORDER_SUSPECT", found=found, expected=expected, remedy=remedy, told_by=told_by)]
 
 
-def _comparable_times(pre: LoadedImage, post: LoadedImage) -> tuple[str, str]:
-    """Both acquisition times to the precision that both have; empty where one is unknown."""
+def _interval_cautions(pre: LoadedImage, post: LoadedImage) -> list[Caution]:
+    days = _interval_days(pre, post)
+    if not days:
+        message = "the exams' dates don't tell which was acquired first"
+        return [Caution(code="ORDER_UNKNOWN", message=message)]
+    if days > LONG_INTERVAL_DAYS:
+        message = f"{days:.0f} days lie between the exams: the tumor may have grown and the liver changed its shape"
+        return [Caution(code="INTERVAL_LONG", message=message)]
+    return []
+
+
+def _interval_days(pre: LoadedImage, post: LoadedImage) -> float | None:
+    """From pre to post, by date alone where one has no time; None where a date is unknown or none."""
     before, after = pre.record.acquired or "", post.record.acquired or ""
     length = min(len(before), len(after))
-    return before[:length], after[:length]
+    try:
+        return (
+            datetime.fromisoformat(after[:length]) - datetime.fromisoformat(before[:length])
+        ).total_seconds() / 86400
+    except ValueError:
+        return None
 
 
-def _pair_fault(pre: LoadedImage, post: LoadedImage, code: str, *, found: str, expected: str, remedy: str) -> Fault:
+def _pair_fault(
+    pre: LoadedImage, post: LoadedImage, code: str, *, found: str, expected: str, remedy: str, told_by: str
+) -> Fault:
     source = f"{pre.record.name} and {post.record.name}"
-    return Fault(code=code, source=source, found=found, expected=expected, remedy=remedy)
+    return Fault(code=code, source=source, found=found, expected=expected, remedy=remedy, attribute=told_by)

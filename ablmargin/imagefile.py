@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import SimpleITK as sitk
 from ablmargin.case import SeriesRecord
 from ablmargin.errors import Fault, InputError, UsageError
 from ablmargin.geometry import Array, Geometry
+from ablmargin.hazards import sifted
 from ablmargin.imageheader import HeaderError, geometry_in_header
 from ablmargin.itk import geometry_of, image_of
 from ablmargin.loaded import LoadedImage, hu_faults
@@ -53,8 +55,8 @@ def is_image_file(path: Path) -> bool:
     return path.name.lower().endswith(ENDINGS)
 
 
-def load_volume_file(path: Path) -> LoadedImage:
-    """Load a CT in Hounsfield units.
+def load_volume_file(path: Path, *, accepted: Collection[str] = ()) -> LoadedImage:
+    """Load a CT in Hounsfield units. ``accepted`` may hold HU_IMPLAUSIBLE, see :mod:`ablmargin.hazards`.
 
     Raises
     ------
@@ -66,14 +68,14 @@ def load_volume_file(path: Path) -> LoadedImage:
     voxels = array.astype(np.float32)
     if not np.isfinite(voxels).all():
         raise InputError(_fault(path, "VOLUME_NOT_FINITE", "NaN or infinite values", "Hounsfield units everywhere"))
-    faults = hu_faults(voxels, str(path))
+    faults, taken = sifted(hu_faults(voxels, str(path)), accepted)
     if faults:
         raise InputError(*faults)
     voxels.setflags(write=False)
     digest = hashlib.sha256(repr(geometry).encode())
     digest.update(voxels.data)
     record = SeriesRecord(slices=geometry.shape[0], sha256=digest.hexdigest(), name=str(path))
-    return LoadedImage(volume=Volume(voxels_hu=voxels, geometry=geometry), record=record)
+    return LoadedImage(volume=Volume(voxels_hu=voxels, geometry=geometry), record=record, cautions=tuple(taken))
 
 
 def load_mask_file(path: Path, label: str | int | None, structure: Structure) -> LabelMask:

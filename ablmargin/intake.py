@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 from ablmargin.anatomy import load_anatomy
 from ablmargin.case import Anatomy, Case, Exam, Landmarks, Lesion, RasMutation
 from ablmargin.errors import Caution, Fault, InputError
-from ablmargin.exampair import check_pair
+from ablmargin.exampair import check_pair, check_sides
 from ablmargin.geometry import Geometry
 from ablmargin.landmarks import read_landmarks, require_imaged
 from ablmargin.loading import check_target, load_image, load_mask, path_and_label
 from ablmargin.regrid import moved_onto
 from ablmargin.segmentation.protocol import Prompt
-from ablmargin.volume import LabelMask, Structure
+from ablmargin.volume import LabelMask, Structure, Volume
 
 Loaded = TypeVar("Loaded")
 Other = TypeVar("Other")
@@ -28,7 +28,8 @@ class CaseRequest:
     """What a user names for one case.
 
     Masks are texts, ``path`` or ``path#segment``; see ``loading.load_mask``. Prompts are where lesions without a mask lie.
-    ``reviewed``: the reader vouches for all masks. ``accepted``: hazards that are taken on purpose, by their codes.
+    ``reviewed``: the reader vouches for all masks. ``accepted``: hazards that are taken on purpose, by their codes,
+    see :mod:`ablmargin.hazards`.
     """
 
     pre: Path
@@ -73,13 +74,13 @@ def open_case(request: CaseRequest) -> OpenedCase:
         With all faults found: of both images together, then of their pairing, then of all masks together.
     """
     pre, post = _all_or_faults(
-        lambda: load_image(request.pre, series=request.pre_series),
-        lambda: load_image(request.post, series=request.post_series),
+        lambda: load_image(request.pre, series=request.pre_series, accepted=request.accepted),
+        lambda: load_image(request.post, series=request.post_series, accepted=request.accepted),
     )
     cautions = [
         *_about("the CT before ablation", pre.cautions),
         *_about("the CT after ablation", post.cautions),
-        *check_pair(pre, post),
+        *check_pair(pre, post, request.accepted),
     ]
     on_pre = partial(_masks, onto=pre.volume.geometry, cautions=cautions)
     on_post = partial(_masks, onto=post.volume.geometry, cautions=cautions)
@@ -93,6 +94,7 @@ def open_case(request: CaseRequest) -> OpenedCase:
         ),
         lambda: load_anatomy(request.segments, request.vessels, onto=grid, frame=grid, cautions=cautions),
     )
+    cautions += _liver_cautions(pre.volume, post.volume, (*liver_pre, *liver_post), request.accepted)
     landmarks = _landmarks(request.landmarks, pre.volume.geometry, post.volume.geometry)
     case = Case(
         case_id=request.case_id,
@@ -105,6 +107,21 @@ def open_case(request: CaseRequest) -> OpenedCase:
         anatomy=anatomy,
     )
     return OpenedCase(case=case, cautions=tuple(cautions))
+
+
+def _liver_cautions(pre: Volume, post: Volume, livers: Sequence[LabelMask], accepted: frozenset[str]) -> list[Caution]:
+    """Whether livers reach the border of their image, and, if there are both, whether they lie on one side."""
+    cautions = [
+        Caution(
+            code="LIVER_TOUCHES_EDGE",
+            message=f"{liver.origin.name} reaches the border of its image: nothing is known of what lies beyond",
+        )
+        for liver in livers
+        if liver.touches_border()
+    ]
+    if len(livers) == 2:
+        cautions += check_sides(pre, post, (livers[0], livers[1]), accepted)
+    return cautions
 
 
 def _landmarks(path: Path | None, pre: Geometry, post: Geometry) -> Landmarks | None:

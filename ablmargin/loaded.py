@@ -19,13 +19,29 @@ AIR_HU = -1024.0
 _SALT = secrets.token_bytes(16)  # lives as long as the process: digests of two runs can't be compared
 _PLAUSIBLE_HU = (-4000.0, 20000.0)
 _FEWEST_VALUES = 8
+_AIR_BELOW_HU, _FAT_HU, _TISSUE_HU = -500.0, -140.0, (-200.0, 300.0)
+_FEW = 1e-3
+_NOBODY = {
+    "anon",
+    "anonymous",
+    "anonymized",
+    "anonymised",
+    "deidentified",
+    "de-identified",
+    "removed",
+    "unknown",
+    "none",
+}
+_PLACEHOLDER_SIGNS = set("0x-._*#^ ")
+_PLACEHOLDER_DATES = {"19000101", "00010101"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatientDigest:
     """Who was scanned, as salted hashes: good for telling two patients apart, useless for naming one.
 
-    None stands for an attribute that is absent or empty. The hashes stay out of ``repr``.
+    None stands for an attribute that is absent, empty or filled with a word or a date that de-identification puts there
+    (``ANONYMOUS``, ``0000``, ``19000101``, sex ``O``): it would make one patient of all. The hashes stay out of ``repr``.
     """
 
     patient_id: str | None = None
@@ -42,7 +58,11 @@ class PatientDigest:
         >>> one.differences(PatientDigest.of(patient_id="A2", birth_date="19500101", sex="F"))
         ('PatientID',)
         """
-        return cls(patient_id=_digest(patient_id), birth_date=_digest(birth_date), sex=_digest(sex))
+        return cls(
+            patient_id=_digest("" if patient_id.strip().casefold() in _NOBODY else patient_id),
+            birth_date=_digest("" if birth_date.strip() in _PLACEHOLDER_DATES else birth_date),
+            sex=_digest(sex if sex.strip().upper() in {"M", "F"} else ""),
+        )
 
     @property
     def is_unknown(self) -> bool:
@@ -72,39 +92,55 @@ class LoadedImage:
     identity: PatientDigest | None = None
 
 
-def hu_faults(voxels_hu: Array, source: str) -> tuple[Fault, ...]:
-    """Faults of values that can't be Hounsfield units of a body.
+def hu_faults(
+    voxels_hu: Array, source: str, *, without_hu: float | None = None, told_by: str | None = None
+) -> tuple[Fault, ...]:
+    """Faults of values that can't be Hounsfield units of a body, by every fourth voxel along each axis.
 
-    Three rules on every fourth voxel along each axis: 99 % of the values within -4000..20000 HU; no mask, which has a
-    few values and none below 0; and not the histogram of a CT whose offset of 1024 was lost, where air lies at 0, water
-    at 1000 and nothing below -500.
+    Parameters
+    ----------
+    without_hu : float, optional
+        A value that stands for what wasn't scanned and says nothing.
+    told_by : str, optional
+        The DICOM attribute that is to blame.
     """
     sample = voxels_hu[:: min(4, voxels_hu.shape[0]), ::4, ::4]
+    sample = sample if without_hu is None else sample[sample != without_hu]
+    found = _oddity(sample) if sample.size else "nothing that was scanned"
+    return () if found is None else (_implausible(source, found, told_by),)
+
+
+def _oddity(sample: Array) -> str | None:
+    """Why values can't be those of a body with or without air around it, in words."""
     low, high = np.percentile(sample, (0.5, 99.5))
+    lowest = sample.min()
     if low < _PLAUSIBLE_HU[0] or high > _PLAUSIBLE_HU[1]:
-        return (_implausible(source, f"values from {low:.0f} to {high:.0f} (0.5th and 99.5th percentile)"),)
-    if sample.min() >= 0 and len(np.unique(sample)) < _FEWEST_VALUES:
-        return (_implausible(source, f"only {len(np.unique(sample))} different values and no air, as in a mask"),)
-    if sample.min() > -500 and np.mean((sample > 850) & (sample < 1350)) > 0.1:
-        return (_implausible(source, "soft tissue near 1000 and no air near -1000: values look offset by about 1024"),)
-    return ()
+        return f"values from {low:.0f} to {high:.0f} (0.5th and 99.5th percentile)"
+    if lowest >= 0 and len(np.unique(sample)) < _FEWEST_VALUES:
+        return f"only {len(np.unique(sample))} different values and no air, as in a mask"
+    has_air = np.mean(sample < _AIR_BELOW_HU) > _FEW
+    if not has_air and np.mean((sample > 850) & (sample < 1350)) > 0.1:
+        return "soft tissue near 1000 and no air near -1000: values look offset by about 1024"
+    if np.mean((sample > _TISSUE_HU[0]) & (sample < _TISSUE_HU[1])) < 0.01:
+        return "nothing near 0, where soft tissue and fat lie: values look offset or scaled"
+    if not has_air and lowest > _FAT_HU and np.mean(sample == lowest) > 0.05:
+        return f"values cut off at {lowest:.4g}, without air and fat: a windowed or normalized picture"
+    return None
 
 
-def _implausible(source: str, found: str) -> Fault:
+def _implausible(source: str, found: str, told_by: str | None) -> Fault:
     return Fault(
         code="HU_IMPLAUSIBLE",
         source=source,
         found=found,
         expected="Hounsfield units: air near -1000, water near 0",
         remedy="Export the series again from the scanner or PACS, with its original pixel values and rescale.",
-        attribute=None,
+        attribute=told_by,
     )
 
 
 def _digest(text: str) -> str | None:
     plain = text.strip().casefold()
-    return (
-        hashlib.blake2b(plain.encode("utf-8", "surrogateescape"), key=_SALT, digest_size=16).hexdigest()
-        if plain
-        else None
-    )
+    if set(plain) <= _PLACEHOLDER_SIGNS:
+        return None
+    return hashlib.blake2b(plain.encode("utf-8", "surrogateescape"), key=_SALT, digest_size=16).hexdigest()

@@ -6,15 +6,14 @@ patient and never by the shape of their array.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from ablmargin.dicom.checks import check_series
-from ablmargin.dicom.discover import Discovery, SeriesFiles, discover
+from ablmargin.dicom.choose import choice, skipped_cautions
+from ablmargin.dicom.discover import discover
 from ablmargin.dicom.load import load_series
-from ablmargin.errors import Caution, DicomError, Fault, InputError, UsageError
+from ablmargin.errors import Caution, Fault, InputError
 from ablmargin.geometry import Geometry
 from ablmargin.imagefile import ENDINGS, is_image_file, load_volume_file
 from ablmargin.loaded import LoadedImage, PatientDigest
@@ -23,15 +22,6 @@ from ablmargin.progress import Progress, silent
 from ablmargin.regrid import moved_onto
 from ablmargin.segments import SegmentMask
 from ablmargin.volume import LabelMask, Structure
-
-_KINDS_SKIPPED = {
-    "NOT_DICOM": "no DICOM",
-    "NOT_CT": "DICOM of another kind",
-    "FILE_TRUNCATED": "damaged DICOM",
-    "FILE_UNREADABLE": "file that can't be opened",
-    "NOT_A_FILE": "link, pipe or device",
-    "FOLDER_UNREADABLE": "folder that can't be opened",
-}
 
 _TARGETS = {Structure.TUMOR: "a tumor", Structure.ABLATION_ZONE: "an ablation zone", Structure.LIVER: "a liver"}
 
@@ -47,13 +37,17 @@ __all__ = [
 ]
 
 
-def load_image(path: Path, *, series: str | None = None, progress: Progress = silent) -> LoadedImage:
-    """Load a CT from a folder of DICOM (any depth), a DICOM file or a volume file.
+def load_image(
+    path: Path, *, series: str | None = None, accepted: Collection[str] = (), progress: Progress = silent
+) -> LoadedImage:
+    """Load a CT from a folder of DICOM (any depth), a DICOMDIR, a DICOM file or a volume file.
 
     Parameters
     ----------
     series : str, optional
         Which of several series: its SeriesInstanceUID or its number as ``inspect`` prints it.
+    accepted : collection of str
+        Hazards that are taken on purpose, see :mod:`ablmargin.hazards`.
 
     Raises
     ------
@@ -65,11 +59,11 @@ def load_image(path: Path, *, series: str | None = None, progress: Progress = si
     """
     require_there(path, str(path), expected=f"a folder of DICOM, or a volume file ({', '.join(ENDINGS)})")
     if path.is_file() and is_image_file(path):
-        return load_volume_file(path)
+        return load_volume_file(path, accepted=accepted)
     discovery = discover(path, progress=progress)
-    chosen = _choice(discovery, series)
-    loaded = load_series(chosen, progress=progress)
-    return replace(loaded, cautions=(*_skipped_cautions(discovery), *loaded.cautions))
+    chosen, told = choice(discovery, series, accepted)
+    loaded = load_series(chosen, accepted=accepted, progress=progress)
+    return replace(loaded, cautions=(*skipped_cautions(discovery), *told, *loaded.cautions))
 
 
 def load_mask(
@@ -179,67 +173,6 @@ def check_target(mask: LabelMask) -> None:
                 "voxel; if the image ends there, use one that covers it.",
             )
         )
-
-
-def _choice(discovery: Discovery, series: str | None) -> SeriesFiles:
-    if not discovery.series:
-        raise DicomError(*_nothing_found(discovery))
-    if series is not None:
-        for candidate in discovery.series:
-            if series in {str(candidate.number), candidate.series_uid}:
-                return candidate
-        raise UsageError(f"{discovery.source} has no series {series!r}, but {_listed(discovery.series)}")
-    if len(discovery.series) == 1:
-        return discovery.series[0]
-    outcomes = [(candidate, check_series(candidate).faults) for candidate in discovery.series]
-    usable = [candidate for candidate, faults in outcomes if not faults]
-    if not usable:
-        raise DicomError(*(fault for _, faults in outcomes for fault in faults))
-    if len(usable) > 1:
-        raise DicomError(_ambiguous(discovery.source, usable))
-    return usable[0]
-
-
-def _nothing_found(discovery: Discovery) -> list[Fault]:
-    """Why there is no CT series: images of another kind, damaged files, or nothing of the sort."""
-    told = [file for file in discovery.skipped if file.code not in {"NOT_DICOM", "NOT_A_FILE"}]
-    remedy = f"Give a folder of classic CT images, or a volume file ({', '.join(ENDINGS)})."
-    if told:
-        return [
-            Fault(code=file.code, source=file.source, found=file.reason, expected="CT Image Storage", remedy=remedy)
-            for file in told[:10]
-        ]
-    count = len(discovery.skipped)
-    found = f"{count} other file{'' if count == 1 else 's'}"
-    return [Fault(code="NO_IMAGE", source=discovery.source, found=found, expected="a CT series", remedy=remedy)]
-
-
-def _ambiguous(source: str, usable: list[SeriesFiles]) -> Fault:
-    return Fault(
-        code="SERIES_AMBIGUOUS",
-        source=source,
-        found=f"{len(usable)} CT series: {_listed(usable)}",
-        expected="one, or the choice of one",
-        remedy="Choose with --pre-series or --post-series, by number or SeriesInstanceUID.",
-        attribute="SeriesInstanceUID (0020,000e)",
-    )
-
-
-def _listed(series: tuple[SeriesFiles, ...] | list[SeriesFiles]) -> str:
-    parts = []
-    for candidate in series[:20]:
-        stack = check_series(candidate).stack
-        spacing = f" at {stack.geometry.spacing_mm[0]:.2f} mm" if stack else ""
-        parts.append(f"{candidate.number} {candidate.description!r} ({len(candidate.headers)} slices{spacing})")
-    return "; ".join(parts)
-
-
-def _skipped_cautions(discovery: Discovery) -> list[Caution]:
-    if not discovery.skipped:
-        return []
-    counts = Counter(file.code for file in discovery.skipped)
-    shown = ", ".join(f"{counts[code]} × {kind}" for code, kind in _KINDS_SKIPPED.items() if counts[code])
-    return [Caution(code="FILES_SKIPPED", message=f"what isn't a CT slice was left out: {shown}; inspect lists it")]
 
 
 def path_and_label(text: str) -> tuple[Path, str | None]:

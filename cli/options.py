@@ -195,12 +195,9 @@ def prompts(points: Sequence[str], axes: Sequence[str], *, structure: str) -> tu
 
 def accepted(codes: Sequence[str]) -> frozenset[str]:
     """The codes of hazards, if all of them can be accepted; else UsageError."""
-    from ablmargin.segmenting import DOUBTED
+    from ablmargin.hazards import require_acceptable
 
-    unknown = sorted(set(codes) - {DOUBTED})
-    if unknown:
-        raise UsageError(f"--accept {', '.join(unknown)}: only {DOUBTED} can be accepted")
-    return frozenset(codes)
+    return require_acceptable(codes)
 
 
 def read_config(context: typer.Context, path: Path | None) -> Path | None:

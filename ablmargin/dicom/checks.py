@@ -6,23 +6,33 @@ Nothing is repaired silently: what can't be one box of voxels is refused, what i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from ablmargin.dicom.discover import SeriesFiles
-from ablmargin.dicom.filechecks import ORIENTATION_TOLERANCE, file_faults
+from ablmargin.dicom.filechecks import file_faults
+from ablmargin.dicom.groups import close_groups, equal_groups, orientation_of
 from ablmargin.dicom.header import SliceHeader
+from ablmargin.dicom.kinds import kind_cautions, kind_faults, without_strays
 from ablmargin.dicom.stack import SILENT_CORNER_MM, Stack, stack_of
 from ablmargin.dicom.text import attribute
 from ablmargin.errors import Caution, Fault
-from ablmargin.geometry import FloatArray
+from ablmargin.hazards import sifted
 
 COARSE_MM = 3.0
 """Slices thicker or farther apart than this blur a margin of 5 mm."""
+UNSEEN_SHARE = 0.9
+"""Slices thinner than this share of their distance leave tissue between them unseen."""
 
 _RESEND = "Ask the PACS to send the series again."
+_UNPLACED = {
+    "GEOM_MISSING_TAG",
+    "GEOM_BAD_VALUE",
+    "GEOM_BAD_ORIENTATION",
+    "GEOM_MIXED_ORIENTATION",
+    "RESOURCE_LIMIT",
+}
+"""With one of these there is no sense in looking for a grid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,31 +44,32 @@ class CheckedSeries:
     cautions: tuple[Caution, ...]
 
 
-def check_series(series: SeriesFiles) -> CheckedSeries:
-    """Check everything that headers can tell, before any pixel is decoded."""
-    kept, cautions = without_scouts(series.headers)
+def check_series(series: SeriesFiles, accepted: Collection[str] = ()) -> CheckedSeries:
+    """Check everything that headers can tell, before any pixel is decoded.
+
+    ``accepted``: hazards that are taken on purpose, see :mod:`ablmargin.hazards`.
+    """
+    kept, cautions = without_strays(series.headers)
     kept, found = without_copies(kept)
-    cautions = [*cautions, *found, *instance_cautions(kept)]
+    cautions = [*cautions, *found, *instance_cautions(kept), *kind_cautions(kept)]
     faults = [fault for header in kept for fault in file_faults(header)]
-    faults += damaged_faults(series)
-    placed = not any(fault.code in {"GEOM_MISSING_TAG", "GEOM_BAD_VALUE", "GEOM_BAD_ORIENTATION"} for fault in faults)
-    faults += consistency_faults(kept)
+    if "FILE_TRUNCATED" in accepted:
+        kept = _without_files(kept, {fault.source for fault in faults if fault.code == "FILE_TRUNCATED"})
+    faults += [*damaged_faults(series), *kind_faults(kept, series.source), *consistency_faults(kept)]
+    placed = not _UNPLACED & {fault.code for fault in faults}
+    faults, taken = sifted(merged(faults), accepted)
+    cautions += taken
     stack = None
-    if placed and not any(fault.code == "GEOM_MIXED_ORIENTATION" for fault in faults):
-        stack, irregular = stack_of(kept, series.source)
-        faults += irregular
+    if placed:
+        outcome = stack_of(kept, series.source, accepted)
+        stack, faults, cautions = outcome.stack, faults + outcome.faults, cautions + outcome.taken
     if stack is not None:
         cautions += stack_cautions(stack)
-    return CheckedSeries(stack=None if faults else stack, faults=merged(faults), cautions=tuple(cautions))
+    return CheckedSeries(stack=None if faults else stack, faults=tuple(faults), cautions=tuple(cautions))
 
 
-def without_scouts(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], list[Caution]]:
-    """Leave out localizer images that share the series' UID."""
-    scouts = [header for header in headers if "LOCALIZER" in header.texts["ImageType"].upper().split("\\")]
-    if not scouts or len(scouts) == len(headers):
-        return list(headers), []
-    message = f"{len(scouts)} scout image(s) in the series were left out"
-    return [h for h in headers if h not in scouts], [Caution(code="NON_AXIAL_DROPPED", message=message)]
+def _without_files(headers: Sequence[SliceHeader], sources: set[str]) -> list[SliceHeader]:
+    return [header for header in headers if header.source not in sources]
 
 
 def without_copies(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], list[Caution]]:
@@ -120,26 +131,26 @@ def consistency_faults(headers: Sequence[SliceHeader]) -> list[Fault]:
     """Slices that differ where one series must be of one piece."""
     frame = [header for header in headers if header.texts["FrameOfReferenceUID"]]
     rules = (
-        ("PATIENT_MIXED", "PatientID", "one patient", _equal_groups(headers, lambda h: h.patient)),
+        ("PATIENT_MIXED", "PatientID", "one patient", equal_groups(headers, lambda h: h.patient)),
         (
             "FRAME_OF_REFERENCE_MIXED",
             "FrameOfReferenceUID",
             "one frame of reference",
-            _equal_groups(frame, lambda h: h.texts["FrameOfReferenceUID"]),
+            equal_groups(frame, lambda h: h.texts["FrameOfReferenceUID"]),
         ),
         (
             "FRAME_OF_REFERENCE_MIXED",
             "StudyInstanceUID",
             "one study",
-            _equal_groups(headers, lambda h: h.texts["StudyInstanceUID"]),
+            equal_groups(headers, lambda h: h.texts["StudyInstanceUID"]),
         ),
-        ("GEOM_MIXED_GRID", "Rows", "one matrix size", _equal_groups(headers, lambda h: (h.rows, h.columns))),
-        ("GEOM_MIXED_GRID", "PixelSpacing", "one pixel spacing", _close_groups(headers, _spacing, 1e-4)),
+        ("GEOM_MIXED_GRID", "Rows", "one matrix size", equal_groups(headers, lambda h: (h.rows, h.columns))),
+        ("GEOM_MIXED_GRID", "PixelSpacing", "one pixel spacing", close_groups(headers, _spacing, 1e-4)),
         (
             "GEOM_MIXED_ORIENTATION",
             "ImageOrientationPatient",
             "one orientation",
-            _close_groups(headers, _orientation, ORIENTATION_TOLERANCE),
+            close_groups(headers, orientation_of),
         ),
     )
     return [_mixed(groups, code, keyword, expected) for code, keyword, expected, groups in rules if len(groups) > 1]
@@ -148,13 +159,21 @@ def consistency_faults(headers: Sequence[SliceHeader]) -> list[Fault]:
 def stack_cautions(stack: Stack) -> list[Caution]:
     """Things of a regular stack that limit what may be concluded from it."""
     cautions = []
-    spacing = stack.geometry.spacing_mm[0]
-    thickness = largest_thickness_mm(stack.headers) or 0.0
+    spacing, thickness = stack.widest_step_mm, largest_thickness_mm(stack.headers) or 0.0
     if max(spacing, thickness) > COARSE_MM:
         message = (
             f"slices are {thickness:g} mm thick at {spacing:.2f} mm spacing; finer than {COARSE_MM:g} mm is wanted"
         )
         cautions.append(Caution(code="GEOM_COARSE", message=message))
+    if 0 < thickness < UNSEEN_SHARE * spacing:
+        message = f"slices of {thickness:g} mm lie {spacing:.2f} mm apart: what is between them was not imaged"
+        cautions.append(Caution(code="GEOM_UNSEEN", message=message))
+    if stack.tilt_degrees:
+        message = (
+            f"slices sheared by {stack.tilt_degrees:.1f}°, as by a tilted gantry; each was moved in its own plane onto a "
+            f"straight grid, to {stack.worst_corner_mm:.3f} mm; values are interpolated between neighboring pixels"
+        )
+        cautions.append(Caution(code="GEOM_TILT", message=message))
     if stack.worst_corner_mm > SILENT_CORNER_MM:
         message = f"positions in the headers are rounded: voxels lie up to {stack.worst_corner_mm:.3f} mm off"
         cautions.append(Caution(code="GEOM_ROUNDED", message=message))
@@ -187,36 +206,6 @@ def _listed(sources: Sequence[str]) -> str:
 
 def _spacing(header: SliceHeader) -> Sequence[float] | None:
     return header.pixel_spacing_mm
-
-
-def _orientation(header: SliceHeader) -> Sequence[float] | None:
-    return header.row_direction and header.column_direction and (*header.row_direction, *header.column_direction)
-
-
-def _equal_groups(headers: Sequence[SliceHeader], key: Callable[[SliceHeader], Hashable]) -> list[list[SliceHeader]]:
-    groups: dict[Hashable, list[SliceHeader]] = {}
-    for header in headers:
-        groups.setdefault(key(header), []).append(header)
-    return list(groups.values())
-
-
-def _close_groups(
-    headers: Sequence[SliceHeader], key: Callable[[SliceHeader], Sequence[float] | None], tolerance: float
-) -> list[list[SliceHeader]]:
-    """Group by closeness to each group's first member; headers without the value belong to no group."""
-    groups: list[tuple[FloatArray, list[SliceHeader]]] = []
-    for header in headers:
-        numbers = key(header)
-        if numbers is None:
-            continue
-        value = np.array(numbers)
-        for first, members in groups:
-            if np.abs(value - first).max() <= tolerance:
-                members.append(header)
-                break
-        else:
-            groups.append((value, [header]))
-    return [members for _, members in groups]
 
 
 def _mixed(groups: list[list[SliceHeader]], code: str, keyword: str, expected: str) -> Fault:

@@ -1,10 +1,8 @@
-"""Find the CT series in a folder: walk it, read headers, group by series."""
+"""Find the CT series in a folder: read headers, group them by series, and split what can't be one volume."""
 
 from __future__ import annotations
 
-import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,36 +10,20 @@ from pathlib import Path
 import pydicom.uid
 
 from ablmargin.dicom.header import SliceHeader, UnreadableFileError, read_header
-from ablmargin.dicom.text import printable, uid_of
+from ablmargin.dicom.split import parts_of
+from ablmargin.dicom.text import attribute, printable, uid_of
+from ablmargin.dicom.walk import FILE_SET_NAMES, MEDIA_DIRECTORY, Skipped, places_under
 from ablmargin.errors import UsageError
 from ablmargin.progress import Progress, silent
 
-_MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
-_NAMES_OF_DIRECTORIES = {"DICOMDIR", "DIRFILE"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped:
-    """A file that isn't part of any CT series, or a folder that can't be searched, and why.
-
-    ``code`` is NOT_DICOM, NOT_CT, FILE_TRUNCATED (a damaged DICOM file), FILE_UNREADABLE, NOT_A_FILE or
-    FOLDER_UNREADABLE.
-    """
-
-    source: str
-    code: str
-    reason: str
-    folder: Path
-
-    @property
-    def may_be_a_slice(self) -> bool:
-        """Whether the file may be a slice that can't be read."""
-        return self.code in {"FILE_TRUNCATED", "FILE_UNREADABLE"}
+_ARCHIVES = (b"PK\3\4", b"PK\5\6", b"7z\xbc\xaf", b"Rar!")
+_TAR_MARK, _TAR_OFFSET = b"ustar", 257
+_MULTI_FRAME = {pydicom.uid.EnhancedCTImageStorage, pydicom.uid.LegacyConvertedEnhancedCTImageStorage}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesFiles:
-    """The files that name one SeriesInstanceUID, in the order found.
+    """The files that name one SeriesInstanceUID, or one volume of several that it holds, in the order found.
 
     Parameters
     ----------
@@ -51,6 +33,8 @@ class SeriesFiles:
         The folder that was searched, as the user named it.
     damaged : tuple of Skipped
         Unreadable files in the folders of this series: they may be missing slices.
+    split_by, part : str
+        The attribute and its value that tell this volume from others of the same SeriesInstanceUID; "" if it is the only one.
     """
 
     number: int
@@ -58,6 +42,8 @@ class SeriesFiles:
     source: str
     headers: tuple[SliceHeader, ...]
     damaged: tuple[Skipped, ...] = ()
+    split_by: str = ""
+    part: str = ""
 
     @property
     def description(self) -> str:
@@ -74,51 +60,31 @@ class Discovery:
 
 
 def discover(path: Path, *, progress: Progress = silent) -> Discovery:
-    """Find the CT series under a folder, at any depth, or in one file.
+    """Find the CT series under a folder, at any depth, in one file, or among the files that a DICOMDIR lists.
 
-    Only regular files inside the folder are opened; symbolic links, pipes and devices are listed as skipped. A
-    DICOMDIR is ignored: the files themselves are searched.
+    Only regular files inside the folder are opened; symbolic links, pipes and devices are listed as skipped. A DICOMDIR in
+    a folder is ignored: the files themselves are searched.
 
     Raises
     ------
     UsageError
         If there is nothing at the path.
+    DicomError
+        RESOURCE_LIMIT if there are more files than any exam has.
     """
     if not path.exists():
         raise UsageError(f"{path} doesn't exist")
-    locked: list[Path] = []
-    root, files = (
-        (path, list(_files_under(path, locked))) if path.is_dir() else (path.resolve().parent, [path.resolve()])
-    )
+    places = places_under(path)
     headers: list[SliceHeader] = []
-    skipped = [_skip(folder, _name_in(root, folder), "FOLDER_UNREADABLE", "can't be opened") for folder in locked]
-    for done, file in enumerate(files):
-        found = _look_at(file, _name_in(root, file))
+    skipped = list(places.skipped)
+    for done, file in enumerate(places.files):
+        found = _look_at(file, places.name_of(file))
         if isinstance(found, SliceHeader):
             headers.append(found)
         elif found is not None:
             skipped.append(found)
-        progress("reading headers", (done + 1) / len(files))
+        progress("reading headers", (done + 1) / len(places.files))
     return Discovery(source=str(path), series=_grouped(headers, skipped, str(path)), skipped=tuple(skipped))
-
-
-def _files_under(folder: Path, locked: list[Path]) -> Iterator[Path]:
-    """Everything under a folder that isn't a folder, sorted; links to folders are not followed.
-
-    Folders that can't be opened are added to ``locked``.
-    """
-
-    def note(error: OSError) -> None:
-        locked.append(Path(error.filename))
-
-    for parent, folders, names in os.walk(folder, onerror=note, followlinks=False):
-        folders.sort()
-        links = [name for name in folders if (Path(parent) / name).is_symlink()]
-        yield from (Path(parent) / name for name in sorted([*names, *links]))
-
-
-def _name_in(root: Path, path: Path) -> str:
-    return printable(str(path if path == root else path.relative_to(root)))
 
 
 def _look_at(path: Path, source: str) -> SliceHeader | Skipped | None:
@@ -127,46 +93,63 @@ def _look_at(path: Path, source: str) -> SliceHeader | Skipped | None:
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return skip("NOT_A_FILE", "a link, pipe or device, which is not followed")
-        if path.name.upper() in _NAMES_OF_DIRECTORIES:
+        if path.name.upper() in FILE_SET_NAMES:
             return None
         if path.stat().st_size == 0:
             return skip("FILE_TRUNCATED" if path.suffix.lower() == ".dcm" else "NOT_DICOM", "empty file")
-        if not _has_dicom_mark(path):
-            return skip(
-                "NOT_DICOM", "not DICOM, in spite of its name" if path.suffix.lower() == ".dcm" else "not DICOM"
-            )
+        foreign = _foreign(path)
+        if foreign is not None:
+            return skip(*foreign)
         header = read_header(path, source)
     except OSError:
         return skip("FILE_UNREADABLE", "can't be opened")
     except UnreadableFileError as error:
-        return skip("FILE_TRUNCATED", f"damaged header ({error})")
+        return skip(error.code, str(error))
     return _sorted_out(header)
 
 
-def _skip(path: Path, source: str, code: str, reason: str) -> Skipped:
-    return Skipped(source=source, code=code, reason=reason, folder=path.parent)
+def _skip(path: Path, source: str, code: str, reason: str, keyword: str | None = None) -> Skipped:
+    told_by = None if keyword is None else attribute(keyword)
+    return Skipped(source=source, code=code, reason=reason, folder=path.parent, attribute=told_by)
 
 
-def _has_dicom_mark(path: Path) -> bool:
+def _foreign(path: Path) -> tuple[str, str] | None:
+    """What a file is that has no DICOM mark, as code and words."""
     with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
+        head = file.read(512)
+    if head[128:132] == b"DICM":
+        return None
+    if head.startswith(_ARCHIVES) or head[_TAR_OFFSET:].startswith(_TAR_MARK):
+        return "ARCHIVE_UNSAFE", "an archive: archives are never opened; unpack it and give its folder"
+    return "NOT_DICOM", "not DICOM, in spite of its name" if path.suffix.lower() == ".dcm" else "not DICOM"
 
 
 def _sorted_out(header: SliceHeader) -> SliceHeader | Skipped | None:
     """The header if it is a CT image's, else what it is instead."""
     sop_class = header.texts["SOPClassUID"]
     skip = partial(_skip, header.path, header.source)
-    if sop_class == _MEDIA_DIRECTORY:
+    if sop_class == MEDIA_DIRECTORY:
         return None
     if not sop_class:
         return skip("FILE_TRUNCATED", "damaged header (no SOPClassUID)")
     if sop_class != pydicom.uid.CTImageStorage:
-        uid = uid_of(sop_class)
-        kind = "a private object" if uid.is_private else printable(uid.name)
-        return skip("NOT_CT", f"{kind}, modality {printable(header.texts['Modality']) or 'unknown'}")
+        return skip(*_other_kind(header, sop_class))
     if header.pixels is None:
         return skip("FILE_TRUNCATED", "it ends before its pixels")
     return header
+
+
+def _other_kind(header: SliceHeader, sop_class: str) -> tuple[str, str, str]:
+    """Code, words and attribute of an object that is no classic CT image."""
+    uid, modality = uid_of(sop_class), printable(header.texts["Modality"]) or "unknown"
+    kind = f"{'a private object' if uid.is_private else printable(uid.name)}, modality {modality}"
+    if sop_class in _MULTI_FRAME:
+        return "MULTI_FRAME", f"{kind}, all slices in one file", "SOPClassUID"
+    if modality != "CT":
+        return "NOT_CT", kind, "Modality"
+    if header.position_mm is None:
+        return "GEOM_MISSING_TAG", f"{kind}, that says nothing of its place in the patient", "ImagePositionPatient"
+    return "NOT_CT", kind, "SOPClassUID"
 
 
 def _grouped(headers: list[SliceHeader], skipped: list[Skipped], source: str) -> tuple[SeriesFiles, ...]:
@@ -174,15 +157,18 @@ def _grouped(headers: list[SliceHeader], skipped: list[Skipped], source: str) ->
     for header in headers:
         groups.setdefault(header.series_uid, []).append(header)
     damaged = [file for file in skipped if file.may_be_a_slice]
+    parts = [part for group in sorted(groups.values(), key=_by_time) for part in parts_of(group)]
     return tuple(
         SeriesFiles(
             number=number,
-            series_uid=members[0].series_uid,
+            series_uid=part.headers[0].series_uid,
             source=source,
-            headers=tuple(members),
-            damaged=tuple(file for file in damaged if file.folder in {header.path.parent for header in members}),
+            headers=part.headers,
+            damaged=tuple(file for file in damaged if file.folder in {header.path.parent for header in part.headers}),
+            split_by=part.attribute,
+            part=part.value,
         )
-        for number, members in enumerate(sorted(groups.values(), key=_by_time), start=1)
+        for number, part in enumerate(parts, start=1)
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,6 +12,7 @@ import pydicom
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import FileDataset
 
+from ablmargin.dicom.bounded import INFLATED_BYTES, BoundedReader, TooLargeError, TooShortError
 from ablmargin.dicom.quiet import quiet
 from ablmargin.dicom.text import attribute, iso_time, number, printable
 from ablmargin.errors import Fault
@@ -52,15 +54,27 @@ _TEXTS = (
     "PatientBirthDate",
     "PatientSex",
     "PatientPosition",
+    "RescaleType",
+    "LossyImageCompression",
+    "ConvolutionKernel",
+    "ContrastBolusAgent",
+    "TemporalPositionIdentifier",
 )
-_RAW = ("PixelPaddingValue",)
+_RAW = ("PixelPaddingValue", "PixelPaddingRangeLimit")
 _TAGS: list[Any] = [*_DECIMALS, *_INTEGERS, *_TEXTS, *_RAW, "SpecificCharacterSet"]
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _PIXEL_DATA_TAG = {True: b"\xe0\x7f\x10\x00", False: b"\x7f\xe0\x00\x10"}
 
 
+_ENDS_EARLY = (EOFError, TooShortError, struct.error)
+
+
 class UnreadableFileError(Exception):
-    """A file that isn't DICOM, or whose header ends too early. Never leaves this package."""
+    """A header that can't be parsed: ``code`` is FILE_TRUNCATED, FILE_MALFORMED or RESOURCE_LIMIT. Never leaves this package."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        self.code = code
+        super().__init__(reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +125,7 @@ class SliceHeader:
     rescale_intercept_hu: float | None
     integers: dict[str, int | None]
     padding_bytes: bytes | None
+    padding_limit_bytes: bytes | None
     pixels: PixelPlace | None
     patient: PatientDigest
     faults: tuple[Fault, ...]
@@ -145,6 +160,12 @@ class SliceHeader:
                 return iso
         return None
 
+    @property
+    def clock(self) -> str | None:
+        """Time of day of the acquisition: tells phases of one exam apart, and no date."""
+        moment = self.acquired
+        return moment.partition("T")[2] or None if moment else None
+
 
 def read_header(path: Path, source: str) -> SliceHeader:
     """Read a file up to its pixels.
@@ -158,12 +179,17 @@ def read_header(path: Path, source: str) -> SliceHeader:
     """
     with path.open("rb") as file, quiet():
         try:
-            dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS)
+            reader: Any = BoundedReader(file, path.stat().st_size)
+            dataset = pydicom.dcmread(reader, stop_before_pixels=True, specific_tags=_TAGS)
             return _header(dataset, path, source, _pixel_place(dataset, file))
         except OSError:
             raise
+        except TooLargeError:
+            raise UnreadableFileError("RESOURCE_LIMIT", f"it inflates to more than {INFLATED_BYTES >> 20} MB") from None
+        except _ENDS_EARLY:
+            raise UnreadableFileError("FILE_TRUNCATED", "its header ends too early") from None
         except Exception as error:  # noqa: BLE001 - a hostile file makes pydicom raise almost any type
-            raise UnreadableFileError(type(error).__name__) from None
+            raise UnreadableFileError("FILE_MALFORMED", f"damaged header ({type(error).__name__})") from None
 
 
 def _header(dataset: FileDataset, path: Path, source: str, pixels: PixelPlace | None) -> SliceHeader:
@@ -187,6 +213,7 @@ def _header(dataset: FileDataset, path: Path, source: str, pixels: PixelPlace | 
         rescale_intercept_hu=_one(numbers["RescaleIntercept"]),
         integers={name: _integer(dataset, name) for name in _INTEGERS},
         padding_bytes=_raw(dataset, "PixelPaddingValue"),
+        padding_limit_bytes=_raw(dataset, "PixelPaddingRangeLimit"),
         pixels=pixels,
         patient=PatientDigest.of(
             patient_id=texts.pop("PatientID"), birth_date=texts.pop("PatientBirthDate"), sex=texts.pop("PatientSex")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,11 @@ from ablmargin.dicom.checks import check_series, largest_thickness_mm, merged
 from ablmargin.dicom.decode import DecodingError, pixel_type, significant, stored_values
 from ablmargin.dicom.discover import SeriesFiles
 from ablmargin.dicom.header import SliceHeader
+from ablmargin.dicom.placement import placed
 from ablmargin.dicom.stack import Stack
 from ablmargin.dicom.text import attribute, printable
 from ablmargin.errors import Caution, DicomError, Fault
+from ablmargin.hazards import sifted
 from ablmargin.loaded import AIR_HU, LoadedImage, hu_faults
 from ablmargin.progress import Progress, silent
 from ablmargin.volume import Volume
@@ -25,37 +28,47 @@ BELIEVED_PADDING_HU = -900.0
 """A PixelPaddingValue above this would erase tissue: some files declare 0, which is water in their own scale."""
 
 
-def load_series(series: SeriesFiles, *, progress: Progress = silent) -> LoadedImage:
+def load_series(series: SeriesFiles, *, accepted: Collection[str] = (), progress: Progress = silent) -> LoadedImage:
     """Check a series and load it.
 
     Slices are sorted by position along their normal; the geometry is that of positions and orientation alone. Each
     slice has its own rescale. MONOCHROME1 only concerns display and changes nothing. Voxels outside the scanned
-    circle become -1024 HU.
+    circle become -1024 HU. A stack that a tilted gantry sheared is straightened, see :mod:`ablmargin.dicom.placement`.
+
+    Parameters
+    ----------
+    accepted : collection of str
+        Hazards that are taken on purpose, see :mod:`ablmargin.hazards`.
 
     Raises
     ------
     DicomError
         With every fault that the headers show; or, if they are clean, every fault of the pixels.
     """
-    checked = check_series(series)
+    checked = check_series(series, accepted)
     if checked.stack is None:
         raise DicomError(*checked.faults)
-    voxels, sha256, padded = _read_pixels(checked.stack, progress)
-    faults = hu_faults(voxels, series.source)
+    stack = checked.stack
+    slices, sha256, padded = _read_pixels(stack, progress)
+    filled = AIR_HU if padded else None
+    doubts = hu_faults(slices, series.source, without_hu=filled, told_by=attribute("RescaleIntercept"))
+    faults, taken = sifted(doubts, accepted)
     if faults:
         raise DicomError(*faults)
+    voxels = placed(slices, stack.placement, stack.geometry.shape, outside_hu=AIR_HU)
     voxels.setflags(write=False)
     return LoadedImage(
-        volume=Volume(voxels_hu=voxels, geometry=checked.stack.geometry),
-        record=_record(series, checked.stack, sha256),
-        cautions=(*checked.cautions, *_padding_cautions(padded, voxels.size)),
-        identity=checked.stack.headers[0].patient,
+        volume=Volume(voxels_hu=voxels, geometry=stack.geometry),
+        record=_record(series, stack, sha256),
+        cautions=(*checked.cautions, *taken, *_padding_cautions(padded, slices.size)),
+        identity=stack.headers[0].patient,
     )
 
 
 def _read_pixels(stack: Stack, progress: Progress) -> tuple[NDArray[np.float32], str, int]:
-    """All voxels in HU, the hash of stored values, rescale and grid, and the number of padded voxels."""
-    voxels = np.empty(stack.geometry.shape, np.float32)
+    """All slices in HU, the hash of stored values, rescale and grid, and the number of padded voxels."""
+    first = stack.headers[0]
+    voxels = np.empty((len(stack.headers), first.rows, first.columns), np.float32)
     digest = hashlib.sha256(repr(stack.geometry.in_frame(None)).encode())
     padded, faults = 0, []
     for index, header in enumerate(stack.headers):
@@ -79,9 +92,10 @@ def _read_pixels(stack: Stack, progress: Progress) -> tuple[NDArray[np.float32],
 def _fill_padding(slice_hu: NDArray[np.float32], raw: NDArray[np.generic], header: SliceHeader) -> int:
     """Set what wasn't scanned to air, in place; the number of voxels changed."""
     outside = slice_hu < PADDING_BELOW_HU
-    padding = header.padding_bytes
-    if padding is not None and len(padding) == raw.dtype.itemsize:
-        padded = raw == np.frombuffer(padding, pixel_type(header))[0]
+    first, last = header.padding_bytes, header.padding_limit_bytes or header.padding_bytes
+    if first is not None and last is not None and len(first) == len(last) == raw.dtype.itemsize:
+        low, high = sorted(np.frombuffer(first + last, pixel_type(header)).tolist())
+        padded = (raw >= low) & (raw <= high)
         if padded.any() and slice_hu[padded].max() < BELIEVED_PADDING_HU:
             outside |= padded
     slice_hu[outside] = AIR_HU
@@ -100,11 +114,18 @@ def _record(series: SeriesFiles, stack: Stack, sha256: str) -> SeriesRecord:
         modality=stack.headers[0].texts["Modality"],
         series_uid=printable(series.series_uid) or None,
         slices=len(stack.headers),
-        slice_thickness_mm=largest_thickness_mm(stack.headers),
+        slice_thickness_mm=_seen_mm(stack),
         acquired=min((header.acquired for header in stack.headers if header.acquired), default=None),
         sha256=sha256,
         name=series.source,
     )
+
+
+def _seen_mm(stack: Stack) -> float | None:
+    """The largest thickness; where slices lie unevenly, their widest distance, as no more is seen there."""
+    thickness = largest_thickness_mm(stack.headers)
+    even = np.array_equal(stack.placement.planes, np.arange(len(stack.headers)))
+    return thickness if even else max(thickness or 0.0, stack.widest_step_mm)
 
 
 def _undecodable(header: SliceHeader, error: DecodingError) -> Fault:

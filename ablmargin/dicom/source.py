@@ -33,7 +33,7 @@ def source_series(path: Path, grid: Geometry) -> SourceSeries:
         SOURCE_GRID if no series lies on that grid, SERIES_AMBIGUOUS if several do.
     """
     stacks = [stack for stack in (check_series(series).stack for series in discover(path).series) if stack]
-    fitting = [stack for stack in stacks if stack.geometry.same_grid_as(grid)]
+    fitting = [stack for stack in stacks if stack.placement.is_plain and stack.geometry.same_grid_as(grid)]
     if len(fitting) != 1:
         raise DicomError(_fault(path, stacks, fitting))
     with quiet():

@@ -109,12 +109,22 @@ def test_slice_shifted_sideways(series):
 
 
 @pytest.mark.parametrize("degrees", [15.0, -18.5, 0.2])
-def test_gantry_tilt(series, degrees):
+def test_gantry_tilt_is_straightened_and_told(series, degrees):
+    """The slices stay where they are; the grid grows by what they drift."""
     for number, name in enumerate(files_of(series)):
         shift(name, (0, 2.5 * number * np.tan(np.deg2rad(degrees)), 0))
-    fault = the_fault(series)
-    assert fault.code == "GEOM_TILT"
-    assert f"{abs(degrees):.1f}°" in fault.found
+    image = load_image(series)
+    (caution,) = image.cautions
+    assert caution.code == "GEOM_TILT"
+    assert f"{abs(degrees):.1f}°" in caution.message
+    drift_px = 15 * 2.5 * abs(np.tan(np.deg2rad(degrees))) / 1.1
+    assert image.volume.geometry.shape == (16, 40 + np.ceil(drift_px), 44)
+
+
+def test_more_than_any_gantry_tilts(series):
+    for number, name in enumerate(files_of(series)):
+        shift(name, (0, 2.5 * number, 0))
+    assert the_fault(series).code == "GEOM_TILT"
 
 
 def test_duplicate_file_is_left_out(series):

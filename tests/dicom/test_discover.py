@@ -94,7 +94,7 @@ def test_a_folder_that_cannot_be_opened_is_told(series, monkeypatch):
     monkeypatch.setattr(os, "scandir", refuse)
     assert skipped(series) == {"locked": "FOLDER_UNREADABLE"}
     image = load_image(series)
-    assert [caution.code for caution in image.cautions] == ["FILES_SKIPPED"]
+    assert [caution.code for caution in image.cautions] == ["FILE_UNREADABLE"]
     assert "1 × folder that can't be opened" in image.cautions[0].message
     with pytest.raises(DicomError, match="FOLDER_UNREADABLE"):
         load_image(series / "locked")

@@ -1,0 +1,100 @@
+"""What kind of images a series holds: slices or scouts, as scanned or derived, in Hounsfield units or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ablmargin.dicom.groups import close_groups, orientation_of
+from ablmargin.dicom.header import SliceHeader
+from ablmargin.dicom.stack import MIN_SLICES
+from ablmargin.dicom.text import attribute, printable, uid_of
+from ablmargin.errors import Caution, Fault
+
+_SCOUTS = {"LOCALIZER", "SCOUT", "SCREEN SAVE", "SCREEN"}
+_PROJECTIONS = {"MIP", "MINIP", "MAX_IP", "MIN_IP", "MAXIP", "PROJECTION IMAGE", "VRT", "SSD", "VOLUME RENDERED"}
+_HU_TYPES = {"", "HU", "US"}
+"""RescaleType: Hounsfield units, or unspecified, as some scanners write; what the values are then shows by themselves."""
+_EXPORT = "Export the original axial series of the scanner."
+
+
+def without_strays(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], list[Caution]]:
+    """Leave out images that share the series' UID but are no slices of it: scouts, screens, one or two in another direction."""
+    strays = {id(header) for header in headers if _is_scout(header) or _is_screen(header)}
+    rest = [header for header in headers if id(header) not in strays]
+    groups = close_groups(rest, orientation_of)
+    if any(len(group) >= MIN_SLICES for group in groups):
+        strays |= {id(header) for group in groups if len(group) < MIN_SLICES for header in group}
+    kept = [header for header in headers if id(header) not in strays]
+    if not strays or not kept:
+        return list(headers), []
+    message = (
+        f"{len(strays)} image(s) of the series that are none of its slices were left out: scouts, screens or the like"
+    )
+    return kept, [Caution(code="NON_AXIAL_DROPPED", message=message)]
+
+
+def kind_faults(headers: Sequence[SliceHeader], source: str) -> list[Fault]:
+    """Projections, and values that their own header calls something else than Hounsfield units."""
+    faults = []
+    projected = sorted({value for header in headers for value in _PROJECTIONS.intersection(_types(header))})
+    if projected:
+        faults.append(
+            Fault(
+                code="IMAGE_PROJECTION",
+                source=source,
+                found=f"projections ({', '.join(projected)}), which show tissue where it isn't",
+                expected="slices",
+                remedy=_EXPORT,
+                attribute=attribute("ImageType"),
+            )
+        )
+    units = sorted({header.texts["RescaleType"].upper() for header in headers} - _HU_TYPES - {"HU_MOD"})
+    if units:
+        faults.append(
+            Fault(
+                code="HU_UNKNOWN",
+                source=source,
+                found=f"values in {printable(', '.join(units))[:40]}",
+                expected="HU",
+                remedy=_EXPORT,
+                attribute=attribute("RescaleType"),
+            )
+        )
+    return faults
+
+
+def kind_cautions(headers: Sequence[SliceHeader]) -> list[Caution]:
+    """A word on images that software made from others, on modified units, and on lossy compression."""
+    cautions = []
+    derived = sorted({"/".join(_types(header)) for header in headers if "DERIVED" in _types(header)})
+    if derived:
+        message = f"images were derived by software from others ({printable(', '.join(derived[:3]))}), as a reformat is"
+        cautions.append(Caution(code="IMAGE_DERIVED", message=message))
+    if any(header.texts["RescaleType"].upper() == "HU_MOD" for header in headers):
+        cautions.append(
+            Caution(code="HU_MODIFIED", message="values are modified Hounsfield units (RescaleType HU_MOD)")
+        )
+    if any(_is_lossy(header) for header in headers):
+        message = "images were compressed with loss: fine texture and noise are no longer the scanner's"
+        cautions.append(Caution(code="LOSSY_COMPRESSION", message=message))
+    return cautions
+
+
+def _types(header: SliceHeader) -> list[str]:
+    return [value.strip() for value in header.texts["ImageType"].upper().split("\\")]
+
+
+def _is_scout(header: SliceHeader) -> bool:
+    return not _SCOUTS.isdisjoint(_types(header))
+
+
+def _is_screen(header: SliceHeader) -> bool:
+    """A picture of a table or a console: made by software, or in color, and nowhere in the patient."""
+    nowhere = header.position_mm is None and header.row_direction is None and header.pixel_spacing_mm is None
+    told_wrong = any(fault.code == "GEOM_BAD_VALUE" for fault in header.faults)
+    made_up = "DERIVED" in _types(header) or header.integers["SamplesPerPixel"] == 3
+    return nowhere and made_up and not told_wrong
+
+
+def _is_lossy(header: SliceHeader) -> bool:
+    return header.texts["LossyImageCompression"] == "01" or "(Lossy" in uid_of(header.transfer_syntax).name
