@@ -13,6 +13,7 @@ from ablmargin.errors import Caution, Fault, UsageError
 
 ACCEPTABLE = {
     "FILE_MALFORMED": "damaged files are left out, and what they hold isn't seen",
+    "FILE_MISSING": "files that a DICOMDIR lists but that aren't there are left out",
     "FILE_TRUNCATED": "files that end too early are left out, and what they hold isn't seen",
     "FILE_UNREADABLE": "files that can't be opened are left out, and what they hold isn't seen",
     "FRAME_OF_REFERENCE_MIXED": "slices that name several frames of reference or studies are taken for one volume",

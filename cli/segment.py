@@ -88,7 +88,7 @@ def segment(
     require_writable_mask(out, source=image if image.is_dir() else None)
     methods = Methods.chosen(segmenter, model=model, command=auto_command, threads=threads)
     with progress_bars() as progress:
-        loaded = load_image(image, series=series, progress=progress)
+        loaded = load_image(image, series=series, accepted=accepted, progress=progress)
         grid = loaded.volume.geometry
         given = None if liver is None else load_mask(liver, Structure.LIVER, onto=grid, source_name="--liver")
         proposal = segment_one(

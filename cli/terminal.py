@@ -18,6 +18,8 @@ from ablmargin.report import DISCLAIMER
 from ablmargin.report.place import place_sentences
 from ablmargin.result import CaseResult, LesionResult
 
+SHOWN_FILES = 20
+"""Of those that are no slices; --json lists all."""
 FILE_WIDTH = 140
 """Of tables that go into a file or a pipe, where no terminal says how wide it is."""
 
@@ -63,32 +65,42 @@ def print_summary(result: CaseResult) -> None:
 
 
 def print_series(findings: Mapping[str, Any]) -> None:
-    """A table of the series in a folder, then what is wrong with each."""
-    table = Table("no.", "description", "slices", "matrix", "spacing mm", "thickness mm", "acquired", "usable")
-    for series in findings["series"]:
-        spacing = series["spacing_mm"]
-        table.add_row(
-            str(series["number"]),
-            escape(series["description"]),
-            str(series["slices"]),
-            f"{series['rows']}×{series['columns']}",
-            "irregular" if spacing is None else " × ".join(f"{length:.2f}" for length in spacing),
-            "" if series["slice_thickness_mm"] is None else f"{series['slice_thickness_mm']:.2f}",
-            series["acquired"] or "",
-            "yes" if series["usable"] else "no",
-        )
+    """A table of the series in a folder, then what is wrong with each, then what is none."""
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else FILE_WIDTH)
+    table = Table(
+        "no.", "description", "phase", "contrast", "kernel", "slices", "spacing mm", "thick", "acquired", "usable"
+    )
+    for series in findings["series"]:
+        table.add_row(*(escape(text) for text in _series_row(series)))
     if findings["series"]:
         console.print(table)
+    else:
+        console.print("No CT series found.")
     for series in findings["series"]:
         for problem in series["problems"]:
             console.print(f"series {series['number']}: {problem['message']}", markup=False)
         for caution in series["cautions"]:
             console.print(f"series {series['number']}: {caution['code']}: {caution['message']}", markup=False)
-    if not findings["series"]:
-        console.print("No CT series found.")
-    if findings["skipped"]:
-        console.print(f"Other files: {len(findings['skipped'])} (--json lists them)")
+    for file in findings["skipped"][:SHOWN_FILES]:
+        console.print(f"not a slice: {file['file']}: {file['code']}: {file['reason']}", markup=False)
+    if len(findings["skipped"]) > SHOWN_FILES:
+        console.print(f"... and {len(findings['skipped']) - SHOWN_FILES} more files (--json lists all)")
+
+
+def _series_row(series: Mapping[str, Any]) -> list[str]:
+    spacing, thickness = series["spacing_mm"], series["slice_thickness_mm"]
+    return [
+        str(series["number"]),
+        " ".join(word for word in (series["description"], series["part"]) if word),
+        series["phase"] or "",
+        series["contrast_agent"] or "",
+        series["kernel"] or "",
+        f"{series['slices']} of {series['rows']}×{series['columns']}",
+        "irregular" if spacing is None else " × ".join(f"{length:.2f}" for length in spacing),
+        "" if thickness is None else f"{thickness:g}",
+        series["acquired"] or "",
+        "yes" if series["usable"] else "no",
+    ]
 
 
 def _lesion_lines(lesion: LesionResult) -> list[str]:

@@ -13,6 +13,7 @@ from ablmargin.dicom.checks import check_series, largest_thickness_mm, merged
 from ablmargin.dicom.decode import DecodingError, pixel_type, significant, stored_values
 from ablmargin.dicom.discover import SeriesFiles
 from ablmargin.dicom.header import SliceHeader
+from ablmargin.dicom.phase import phase_in_header
 from ablmargin.dicom.placement import placed
 from ablmargin.dicom.stack import Stack
 from ablmargin.dicom.text import attribute, printable
@@ -115,6 +116,7 @@ def _record(series: SeriesFiles, stack: Stack, sha256: str) -> SeriesRecord:
         series_uid=printable(series.series_uid) or None,
         slices=len(stack.headers),
         slice_thickness_mm=_seen_mm(stack),
+        phase=phase_in_header(stack.headers[0]),
         acquired=min((header.acquired for header in stack.headers if header.acquired), default=None),
         sha256=sha256,
         name=series.source,

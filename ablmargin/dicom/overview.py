@@ -7,6 +7,8 @@ from typing import Any
 
 from ablmargin.dicom.checks import check_series, largest_thickness_mm
 from ablmargin.dicom.discover import SeriesFiles, discover
+from ablmargin.dicom.phase import phase_in_header
+from ablmargin.dicom.text import printable
 from ablmargin.progress import Progress, silent
 
 
@@ -16,9 +18,10 @@ def overview(path: Path, *, progress: Progress = silent) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``series``: a dict each, with number, series_uid, description, slices, rows, columns, spacing_mm (slice, row,
-        column), slice_thickness_mm, acquired, usable, problems and cautions (code and message each). ``skipped``:
-        file, code and reason of everything that is no CT slice. Ready for JSON.
+        ``series``: a dict each, with number, series_uid, part (what tells it from other volumes of the same series, "" if it
+        is the only one), description, slices, rows, columns, spacing_mm (slice, row, column), slice_thickness_mm, tilt_degrees,
+        kernel, contrast_agent, phase (as the description says), acquired, usable, problems and cautions (code and message
+        each). What isn't known is None. ``skipped``: file, code and reason of everything that is no CT slice. Ready for JSON.
 
     Raises
     ------
@@ -36,17 +39,23 @@ def _series(series: SeriesFiles) -> dict[str, Any]:
     checked = check_series(series)
     first = series.headers[0]
     kept = series.headers if checked.stack is None else checked.stack.headers
+    stack = checked.stack
     return {
         "number": series.number,
-        "series_uid": series.series_uid,
+        "series_uid": printable(series.series_uid),
+        "part": f"{series.split_by} {series.part}".strip(),
         "description": series.description,
         "slices": len(series.headers),
         "rows": first.rows,
         "columns": first.columns,
-        "spacing_mm": None if checked.stack is None else list(checked.stack.geometry.spacing_mm),
+        "spacing_mm": None if stack is None else list(stack.geometry.spacing_mm),
         "slice_thickness_mm": largest_thickness_mm(kept),
+        "tilt_degrees": None if stack is None else round(stack.tilt_degrees, 2),
+        "kernel": printable(first.texts["ConvolutionKernel"]) or None,
+        "contrast_agent": printable(first.texts["ContrastBolusAgent"]) or None,
+        "phase": phase_in_header(first),
         "acquired": first.acquired,
-        "usable": checked.stack is not None,
+        "usable": stack is not None,
         "problems": [{"code": fault.code, "message": str(fault)} for fault in checked.faults],
         "cautions": [{"code": caution.code, "message": caution.message} for caution in checked.cautions],
     }

@@ -97,7 +97,7 @@ def _on_grid(
         axes=axes,
         matrix=(ordered[0].rows, ordered[0].columns),
         pixel_mm=ordered[0].pixel_spacing_mm or (np.nan, np.nan),
-        frame_uid=ordered[0].texts["FrameOfReferenceUID"] or None,
+        frame_uid=_frame_uid(ordered),
         sheared=tilt_degrees > 0,
     )
     return Stack(
@@ -108,6 +108,12 @@ def _on_grid(
         widest_step_mm=float(np.diff(local[:, 2]).max()),
         tilt_degrees=tilt_degrees,
     )
+
+
+def _frame_uid(headers: Sequence[SliceHeader]) -> str | None:
+    """The frame of reference that the slices name; None if they name none, or several."""
+    named = {header.texts["FrameOfReferenceUID"] for header in headers} - {""}
+    return named.pop() if len(named) == 1 else None
 
 
 def _planes(heights: FloatArray, uneven: set[str]) -> FloatArray:

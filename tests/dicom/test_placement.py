@@ -1,0 +1,133 @@
+"""Tilted and uneven stacks come out as straight boxes with everything where it is in the patient."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hostile_cases import each
+from hostile_phantom import AXIAL, CENTER_MM, heights, landmark_errors_mm, phantom_hu, stack, write
+from orientations import AXES
+
+from ablmargin.dicom.checks import check_series
+from ablmargin.dicom.discover import discover
+from ablmargin.errors import DicomError
+from ablmargin.loading import load_image
+
+LANDMARK_MM = 0.1
+"""Linear interpolation between pixels of 1.6 mm moves no center of gravity; a wrong sign would by tens of millimeters."""
+
+
+def errors_mm(volume):
+    points = volume.geometry.points_at(np.moveaxis(np.indices(volume.geometry.shape), 0, -1))
+    return landmark_errors_mm(volume.voxels_hu, points)
+
+
+def tilted(axes, degrees, *, about):
+    """Slices turned about their rows or columns, stepped along the untilted normal."""
+    turn, other = axes[about], axes[1 - about]
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    turned = c * other + s * axes[2]
+    rows = [turn, turned] if about == 0 else [turned, turn]
+    return np.array([*rows, axes[2]])
+
+
+@pytest.mark.parametrize("degrees", [-22.5, 0.3, 15.0])
+@pytest.mark.parametrize("about", [0, 1])
+def test_a_tilted_stack_is_straightened(tmp_path, orientation, degrees, about):
+    slice_axis, column_axis, row_axis = AXES[orientation]
+    axes = tilted(np.array([row_axis, column_axis, slice_axis]), degrees, about=about)
+    write(tmp_path, stack(axes=axes, heights_mm=heights(30)))
+    image = load_image(tmp_path)
+    assert [caution.code for caution in image.cautions] == ["GEOM_TILT"]
+    assert max(errors_mm(image.volume)) < LANDMARK_MM
+    (series,) = discover(tmp_path).series
+    stacked = check_series(series).stack
+    assert stacked.worst_corner_mm < 0.01
+    assert stacked.tilt_degrees == pytest.approx(abs(degrees), abs=0.01)
+    assert image.volume.geometry.spacing_mm[0] == pytest.approx(2.5 * np.cos(np.radians(degrees)), abs=1e-4)
+
+
+def test_what_was_not_scanned_is_air(tmp_path):
+    write(tmp_path, stack(axes=tilted(AXIAL, 15.0, about=0), heights_mm=heights(30)))
+    voxels = load_image(tmp_path).volume.voxels_hu
+    assert voxels.shape[1] > 80
+    assert (voxels[0, :5] == -1024).all() or (voxels[0, -5:] == -1024).all()
+
+
+def test_a_drift_too_small_to_be_called_tilt_is_no_refusal(tmp_path):
+    """0.09° over 110 mm are 0.17 mm: more than a straight grid may be off, and no reason to refuse."""
+    write(tmp_path, stack(axes=tilted(AXIAL, 0.09, about=0), heights_mm=heights(44)))
+    assert [caution.code for caution in load_image(tmp_path).cautions] == ["GEOM_TILT"]
+
+
+def refused_codes(folder, accepted=()):
+    with pytest.raises(DicomError) as caught:
+        load_image(folder, accepted=accepted)
+    return [fault.code for fault in caught.value.faults]
+
+
+@pytest.mark.parametrize(("gone", "widest_mm"), [([11], 5.0), ([11, 12], 7.5), ([5, 17], 5.0)])
+def test_a_gap_is_filled_only_on_purpose(tmp_path, gone, widest_mm):
+    """What was scanned is unchanged and at its place; what is missing counts as slices as thick as the gap."""
+    paths = write(tmp_path, stack())
+    for index in gone:
+        paths[index].unlink()
+    assert set(refused_codes(tmp_path)) == {"GEOM_GAP"}
+    image = load_image(tmp_path, accepted=["GEOM_GAP"])
+    assert "GEOM_GAP" in {caution.code for caution in image.cautions}
+    assert image.record.slice_thickness_mm == pytest.approx(widest_mm)
+    points = image.volume.geometry.points_at(np.moveaxis(np.indices((24, 80, 80)), 0, -1))
+    truth = phantom_hu(points - CENTER_MM)
+    seen = np.setdiff1d(np.arange(24), gone)
+    body = np.isin(np.arange(24), seen)[:, None, None] & (truth > 0)
+    np.testing.assert_allclose(image.volume.voxels_hu[body], truth[body], atol=0.6)
+
+
+def test_a_filled_slice_is_the_mean_of_its_neighbors(tmp_path):
+    write(tmp_path, stack())[11].unlink()
+    voxels = load_image(tmp_path, accepted=["GEOM_GAP"]).volume.voxels_hu
+    np.testing.assert_allclose(voxels[11], (voxels[10] + voxels[12]) / 2, atol=1e-3)
+
+
+def test_uneven_slices_are_interpolated_only_on_purpose(tmp_path):
+    write(tmp_path, stack(heights_mm=[*np.arange(-30, 0, 2.5), *np.arange(0, 35, 5.0)]))
+    assert refused_codes(tmp_path) == ["GEOM_VARIABLE_SPACING"]
+    assert refused_codes(tmp_path, ["GEOM_GAP"]) == ["GEOM_VARIABLE_SPACING"]
+    image = load_image(tmp_path, accepted=["GEOM_VARIABLE_SPACING"])
+    assert {caution.code for caution in image.cautions} >= {"GEOM_VARIABLE_SPACING", "GEOM_COARSE"}
+    assert max(errors_mm(image.volume)) < 0.5
+    assert image.volume.geometry.spacing_mm[0] == pytest.approx(2.5)
+    assert image.record.slice_thickness_mm == pytest.approx(5.0)
+
+
+def test_a_moved_slice_is_never_accepted(tmp_path):
+    slices = stack()
+    slices[9].ImagePositionPatient[0] += 12
+    write(tmp_path, slices)
+    everything = ["GEOM_GAP", "GEOM_VARIABLE_SPACING", "FRAME_OF_REFERENCE_MIXED"]
+    assert refused_codes(tmp_path, everything) == ["GEOM_INPLANE_SHIFT"]
+
+
+def test_a_truncated_slice_at_the_end_can_be_left_out_and_one_amid_cannot(tmp_path):
+    paths = write(tmp_path, stack())
+    paths[-1].write_bytes(paths[-1].read_bytes()[:-3000])
+    assert refused_codes(tmp_path) == ["FILE_TRUNCATED"]
+    assert load_image(tmp_path, accepted=["FILE_TRUNCATED"]).volume.geometry.shape[0] == 23
+    paths[9].write_bytes(paths[9].read_bytes()[:-3000])
+    assert refused_codes(tmp_path, ["FILE_TRUNCATED"]) == ["GEOM_GAP"]
+
+
+def test_frames_of_reference_that_an_archive_made_up(tmp_path):
+    slices = stack()
+    for number, d in enumerate(slices):
+        d.FrameOfReferenceUID = f"1.2.3.{number + 1}"
+    write(tmp_path, slices)
+    assert refused_codes(tmp_path) == ["FRAME_OF_REFERENCE_MIXED"]
+    image = load_image(tmp_path, accepted=["FRAME_OF_REFERENCE_MIXED"])
+    assert max(errors_mm(image.volume)) < 0.5
+    assert image.volume.geometry.frame_uid is None
+
+
+def test_thin_slices_far_apart_leave_tissue_unseen(tmp_path):
+    write(tmp_path, each(stack(), SliceThickness=1.0))
+    assert [caution.code for caution in load_image(tmp_path).cautions] == ["GEOM_UNSEEN"]
