@@ -19,7 +19,7 @@ AIR_HU = -1024.0
 _SALT = secrets.token_bytes(16)  # lives as long as the process: digests of two runs can't be compared
 _PLAUSIBLE_HU = (-4000.0, 20000.0)
 _FEWEST_VALUES = 8
-_AIR_BELOW_HU, _FAT_HU, _TISSUE_HU = -500.0, -140.0, (-200.0, 300.0)
+_AIR_BELOW_HU, _FAT_HU, _TISSUE_HU, _BONE_HU = -500.0, -140.0, (-200.0, 300.0), (850.0, 1350.0)
 _FEW = 1e-3
 _NOBODY = {
     "anon",
@@ -119,8 +119,8 @@ def _oddity(sample: Array) -> str | None:
     if lowest >= 0 and len(np.unique(sample)) < _FEWEST_VALUES:
         return f"only {len(np.unique(sample))} different values and no air, as in a mask"
     has_air = np.mean(sample < _AIR_BELOW_HU) > _FEW
-    if not has_air and np.mean((sample > 850) & (sample < 1350)) > 0.1:
-        return "soft tissue near 1000 and no air near -1000: values look offset by about 1024"
+    if np.mean((sample > _BONE_HU[0]) & (sample < _BONE_HU[1])) > 0.1:
+        return "a tenth of all values or more near 1000, where only bone lies: values look offset by about 1024, or inverted"
     if np.mean((sample > _TISSUE_HU[0]) & (sample < _TISSUE_HU[1])) < 0.01:
         return "nothing near 0, where soft tissue and fat lie: values look offset or scaled"
     if not has_air and lowest > _FAT_HU and np.mean(sample == lowest) > 0.05:

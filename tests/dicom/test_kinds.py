@@ -1,0 +1,155 @@
+"""Slices or scouts, as scanned or derived, in Hounsfield units or not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hostile_cases import each
+from hostile_phantom import exam, heights, hu, stack, store, write
+
+from ablmargin.dicom.overview import overview
+from ablmargin.errors import DicomError
+from ablmargin.loading import load_image
+
+COUNT = 6
+
+
+def written(folder, **values):
+    write(folder, each(stack(heights_mm=heights(COUNT)), **values))
+    return folder
+
+
+def codes(folder):
+    return [caution.code for caution in load_image(folder).cautions]
+
+
+def refused(folder):
+    with pytest.raises(DicomError) as caught:
+        load_image(folder)
+    (fault,) = caught.value.faults
+    return fault
+
+
+def test_a_reformat_is_told(tmp_path):
+    assert codes(written(tmp_path, ImageType=["DERIVED", "SECONDARY", "REFORMATTED"])) == ["IMAGE_DERIVED"]
+
+
+@pytest.mark.parametrize("kind", ["MIP", "MINIP", "VOLUME RENDERED"])
+def test_a_projection_is_no_slice(tmp_path, kind):
+    fault = refused(written(tmp_path, ImageType=["DERIVED", "SECONDARY", "AXIAL", kind]))
+    assert (fault.code, fault.attribute) == ("IMAGE_PROJECTION", "ImageType (0008,0008)")
+
+
+@pytest.mark.parametrize("unit", ["ED", "MGML", "Z_EFF"])
+def test_values_of_another_quantity(tmp_path, unit):
+    fault = refused(written(tmp_path, RescaleType=unit))
+    assert (fault.code, fault.attribute) == ("HU_UNKNOWN", "RescaleType (0028,1054)")
+
+
+@pytest.mark.parametrize(("unit", "told"), [("US", []), ("HU", []), ("HU_MOD", ["HU_MODIFIED"])])
+def test_values_that_may_be_hounsfield_units(tmp_path, unit, told):
+    assert codes(written(tmp_path, RescaleType=unit)) == told
+
+
+def test_lossy_compression_is_told(tmp_path):
+    assert codes(written(tmp_path, LossyImageCompression="01")) == ["LOSSY_COMPRESSION"]
+
+
+def test_a_screen_in_the_series_is_left_out(tmp_path):
+    """As some scanners put the dose table there, as a CT image with nothing to place it by."""
+    written(tmp_path)
+    (screen,) = each(stack(heights_mm=[0.0]), SOPInstanceUID="1.2.3", ImageType=["DERIVED", "SECONDARY", "OTHER"])
+    del screen.ImagePositionPatient, screen.ImageOrientationPatient, screen.PixelSpacing
+    write(tmp_path, [screen], names=lambda _: "screen.dcm")
+    assert codes(tmp_path) == ["NON_AXIAL_DROPPED"]
+
+
+def test_an_original_slice_without_its_place_is_not_taken_for_a_screen(tmp_path):
+    written(tmp_path)
+    (lost,) = each(stack(heights_mm=[30.0]), SOPInstanceUID="1.2.3")
+    del lost.ImagePositionPatient, lost.ImageOrientationPatient, lost.PixelSpacing
+    write(tmp_path, [lost], names=lambda _: "lost.dcm")
+    with pytest.raises(DicomError) as caught:
+        load_image(tmp_path)
+    assert {(fault.code, fault.source) for fault in caught.value.faults} == {("GEOM_MISSING_TAG", "lost.dcm")}
+
+
+class TestHounsfieldUnits:
+    """What a header says of values may be wrong; a body shows it."""
+
+    def changed(self, folder, change, **values):
+        slices = each(stack(heights_mm=heights(COUNT)), **values)
+        for d in slices:
+            change(d)
+        write(folder, slices)
+        return folder
+
+    @pytest.mark.parametrize("offset", [1024, 1000, -1024, 2048, 500, -8192])
+    def test_an_offset(self, tmp_path, offset):
+        folder = self.changed(tmp_path, lambda d: store(d, hu(d) + offset, kind="<i2", intercept=0))
+        assert refused(folder).code == "HU_IMPLAUSIBLE"
+
+    def test_an_offset_with_padding_that_looks_like_air(self, tmp_path):
+        def change(d):
+            values = hu(d) + 1024
+            values[:20] = -2000
+            store(d, values, kind="<i2", intercept=0)
+            d.add_new("PixelPaddingValue", "SS", -2000)
+
+        assert refused(self.changed(tmp_path, change)).code == "HU_IMPLAUSIBLE"
+
+    @pytest.mark.parametrize("factor", [-1, 10])
+    def test_a_wrong_slope(self, tmp_path, factor):
+        folder = self.changed(tmp_path, lambda d: store(d, hu(d) * factor, kind="<i2", intercept=0))
+        assert refused(folder).code == "HU_IMPLAUSIBLE"
+
+    @pytest.mark.parametrize(("low", "high"), [(0, 255), (0, 4095), (-100, 300)])
+    def test_a_windowed_picture(self, tmp_path, low, high):
+        def change(d):
+            shares = np.clip((hu(d) + 100) / 400, 0, 1)
+            store(d, low + shares * (high - low), kind="<i2", intercept=0)
+
+        assert refused(self.changed(tmp_path, change)).code == "HU_IMPLAUSIBLE"
+
+    def test_it_can_be_taken_on_purpose(self, tmp_path):
+        folder = self.changed(tmp_path, lambda d: store(d, hu(d) + 1024, kind="<i2", intercept=0))
+        (caution,) = load_image(folder, accepted=["HU_IMPLAUSIBLE"]).cautions
+        assert caution.code == "HU_IMPLAUSIBLE"
+
+    def test_a_range_of_padding(self, tmp_path):
+        def change(d):
+            values = hu(d) + 1024
+            values[:8], values[8:12] = -10, -6
+            store(d, values, kind="<i2")
+            d.add_new("PixelPaddingValue", "SS", -10)
+            d.add_new("PixelPaddingRangeLimit", "SS", -5)
+
+        voxels = load_image(self.changed(tmp_path, change)).volume.voxels_hu
+        assert (voxels[:, :12] == -1024).all()
+
+
+@pytest.mark.parametrize(
+    ("description", "phase"),
+    [
+        ("Abdomen portal venous 2.5", "portal venous"),
+        ("LEBER VENÖS", "portal venous"),
+        ("late arterial phase", "arterial"),
+        ("ART 1.0 B30f", "arterial"),
+        ("nativ", "unenhanced"),
+        ("Start of delayed scan", "delayed"),
+        ("arterial and venous", None),
+        ("intravenous heart cartography", None),
+        ("CT", None),
+    ],
+)
+def test_the_phase_that_a_description_names(tmp_path, description, phase):
+    write(tmp_path, stack(exam(description=description), heights_mm=heights(3)))
+    assert load_image(tmp_path).record.phase == phase
+    assert overview(tmp_path)["series"][0]["phase"] == phase
+
+
+def test_what_inspect_tells_of_a_series(tmp_path):
+    written(tmp_path, ContrastBolusAgent="Iomeron 400", ConvolutionKernel="B30f", GantryDetectorTilt=0)
+    (series,) = overview(tmp_path)["series"]
+    assert (series["kernel"], series["contrast_agent"], series["tilt_degrees"]) == ("B30f", "Iomeron 400", 0.0)
+    assert (series["part"], series["usable"], series["problems"]) == ("", True, [])
