@@ -15,6 +15,8 @@ from ablmargin.volume import LabelMask, Volume
 
 LONG_INTERVAL_DAYS = 180
 """Tumors grow and livers change their shape meanwhile."""
+SHORT_INTERVAL_DAYS = 10 / 1440
+"""No ablation is done in ten minutes."""
 SAME_SHARE = 0.5
 """So many slices with the same values are no chance: one exam is a copy of the other, whole or in part."""
 BESIDE_MM = 15.0
@@ -152,6 +154,11 @@ def _interval_cautions(pre: LoadedImage, post: LoadedImage) -> list[Caution]:
     if days > LONG_INTERVAL_DAYS:
         message = f"{days:.0f} days lie between the exams: the tumor may have grown and the liver changed its shape"
         return [Caution(code="INTERVAL_LONG", message=message)]
+    if days < SHORT_INTERVAL_DAYS:
+        message = (
+            f"{days * 1440:.0f} minutes lie between the exams: rather two phases of one exam than before and after"
+        )
+        return [Caution(code="INTERVAL_SHORT", message=message)]
     return []
 
 

@@ -13,7 +13,9 @@ from . import options
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(help="A folder of DICOM files, searched to any depth, or one file.")],
+    path: Annotated[
+        Path, typer.Argument(help="A folder of DICOM files, searched to any depth, a DICOMDIR or one file.")
+    ],
     *,
     as_json: options.Json = False,
 ) -> int:

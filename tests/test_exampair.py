@@ -95,7 +95,12 @@ def test_a_placeholder_makes_nobody_the_same_patient(exams, placeholder):
 
 @pytest.mark.parametrize(
     ("acquired", "code"),
-    [("2031-08-02T09:30:00", None), ("2031-08-04T09:30:00", "INTERVAL_LONG"), ("2031-02-03", "ORDER_UNKNOWN")],
+    [
+        ("2031-08-02T09:30:00", None),
+        ("2031-08-04T09:30:00", "INTERVAL_LONG"),
+        ("2031-02-03", "ORDER_UNKNOWN"),
+        ("2031-02-03T09:35:00", "INTERVAL_SHORT"),
+    ],
 )
 def test_the_time_between(exams, acquired, code):
     pre, post = exams[0]

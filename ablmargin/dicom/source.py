@@ -35,18 +35,21 @@ def source_series(path: Path, grid: Geometry) -> SourceSeries:
     stacks = [stack for stack in (check_series(series).stack for series in discover(path).series) if stack]
     fitting = [stack for stack in stacks if stack.placement.is_plain and stack.geometry.same_grid_as(grid)]
     if len(fitting) != 1:
-        raise DicomError(_fault(path, stacks, fitting))
+        raise DicomError(_fault(path, grid, stacks, fitting))
     with quiet():
         slices = tuple(pydicom.dcmread(header.path, stop_before_pixels=True) for header in fitting[0].headers)
     return SourceSeries(slices=slices, geometry=fitting[0].geometry)
 
 
-def _fault(path: Path, stacks: list[Stack], fitting: list[Stack]) -> Fault:
+def _fault(path: Path, grid: Geometry, stacks: list[Stack], fitting: list[Stack]) -> Fault:
     expected = "one CT series on the mask's own grid, for the DICOM object to refer to"
     if fitting:
         found = f"{len(fitting)} CT series on this grid"
         remedy = "Name the folder of the series that the mask was drawn on."
         return Fault(code="SERIES_AMBIGUOUS", source=str(path), found=found, expected=expected, remedy=remedy)
-    found = f"{len(stacks)} readable CT series, none on this grid"
+    if any(stack.geometry.same_grid_as(grid) for stack in stacks):
+        found = "a CT series that was straightened onto this grid: none of its slices is one of the grid's"
+    else:
+        found = f"{len(stacks)} readable CT series, none on this grid"
     remedy = "Load the mask onto its image first, or write .nii.gz, .nrrd, .seg.nrrd or .mha."
     return Fault(code="SOURCE_GRID", source=str(path), found=found, expected=expected, remedy=remedy)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from pydicom.filereader import read_file_meta_info
+from pydicom.dataset import FileDataset
 
 from ablmargin.dicom.bounded import BoundedReader
 from ablmargin.dicom.quiet import quiet
@@ -77,12 +77,18 @@ def is_file_set(path: Path) -> bool:
     """Whether a file is a DICOMDIR, which lists files and isn't one of them."""
     if path.name.upper() in FILE_SET_NAMES:
         return True
-    with quiet():
-        try:
-            meta = read_file_meta_info(path)
-        except Exception:  # noqa: BLE001 - whatever is wrong with it, it isn't a media directory
-            return False
+    try:
+        meta = _read(path, "SOPClassUID").file_meta
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, it isn't a media directory
+        return False
     return str(meta.get("MediaStorageSOPClassUID", "")) == MEDIA_DIRECTORY
+
+
+def _read(path: Path, keyword: str) -> FileDataset:
+    """One attribute of a file, and its meta information."""
+    with path.open("rb") as file, quiet():
+        reader: Any = BoundedReader(file, path.stat().st_size)
+        return pydicom.dcmread(reader, stop_before_pixels=True, specific_tags=[keyword])
 
 
 def _searched(folder: Path) -> Places:
@@ -136,10 +142,9 @@ def _listed(directory: Path) -> Places:
 
 def _names_in(directory: Path) -> list[list[str]]:
     """The parts of each ReferencedFileID."""
-    with directory.open("rb") as file, quiet():
-        reader: Any = BoundedReader(file, directory.stat().st_size)
-        dataset = pydicom.dcmread(reader, specific_tags=["DirectoryRecordSequence"])
-        values = [record.get("ReferencedFileID") for record in dataset.get("DirectoryRecordSequence", [])]
+    with quiet():
+        records = _read(directory, "DirectoryRecordSequence").get("DirectoryRecordSequence", [])
+        values = [record.get("ReferencedFileID") for record in records]
     return [[value] if isinstance(value, str) else [str(part) for part in value] for value in values if value]
 
 

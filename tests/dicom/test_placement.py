@@ -10,6 +10,7 @@ from orientations import AXES
 
 from ablmargin.dicom.checks import check_series
 from ablmargin.dicom.discover import discover
+from ablmargin.dicom.source import source_series
 from ablmargin.errors import DicomError
 from ablmargin.loading import load_image
 
@@ -58,6 +59,12 @@ def test_a_drift_too_small_to_be_called_tilt_is_no_refusal(tmp_path):
     """0.09° over 110 mm are 0.17 mm: more than a straight grid may be off, and no reason to refuse."""
     write(tmp_path, stack(axes=tilted(AXIAL, 0.09, about=0), heights_mm=heights(44)))
     assert [caution.code for caution in load_image(tmp_path).cautions] == ["GEOM_TILT"]
+
+
+def test_no_dicom_mask_refers_to_slices_that_were_moved(tmp_path):
+    write(tmp_path, stack(axes=tilted(AXIAL, 15.0, about=0)))
+    with pytest.raises(DicomError, match=r"SOURCE_GRID: .* straightened"):
+        source_series(tmp_path, load_image(tmp_path).volume.geometry)
 
 
 def refused_codes(folder, accepted=()):

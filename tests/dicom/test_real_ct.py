@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pydicom.data
 import pytest
 import SimpleITK as sitk
 
 from ablmargin.dicom.checks import check_series
 from ablmargin.dicom.discover import discover
-from ablmargin.errors import DicomError
+from ablmargin.dicom.overview import overview
+from ablmargin.errors import DicomError, InputError
 from ablmargin.loading import load_image, load_mask
 from ablmargin.volume import Structure
 
-pytestmark = pytest.mark.data
+PYDICOM_FILES = Path(pydicom.data.__file__).parent / "test_files"
 
 
+@pytest.mark.data
 def test_portal_venous_liver_loads_clean(data_folder):
     folder = data_folder / "hcc048_portal_venous"
     (series,) = discover(folder).series
@@ -45,12 +50,14 @@ def test_portal_venous_liver_loads_clean(data_folder):
     assert told == []
 
 
+@pytest.mark.data
 def test_tilt_with_uneven_slices_is_refused_by_name(data_folder):
     with pytest.raises(DicomError) as caught:
         load_image(data_folder / "gantry_tilt_ge")
     assert [fault.code for fault in caught.value.faults] == ["GEOM_VARIABLE_SPACING"]
 
 
+@pytest.mark.data
 def test_tilt_with_uneven_slices_is_placed_right_on_purpose(data_folder):
     """Every value lies where its own file says; between the slices it is interpolated, and that is told."""
     folder = data_folder / "gantry_tilt_ge"
@@ -63,6 +70,7 @@ def test_tilt_with_uneven_slices_is_placed_right_on_purpose(data_folder):
     assert image.record.slice_thickness_mm >= stack.widest_step_mm > 6.9
 
 
+@pytest.mark.data
 def test_thickness_is_not_spacing_on_real_slices(data_folder):
     image = load_image(data_folder / "overlapping_slices")
     assert image.volume.geometry.spacing_mm[0] == pytest.approx(4.25)
@@ -71,7 +79,33 @@ def test_thickness_is_not_spacing_on_real_slices(data_folder):
     assert {"GEOM_COARSE", "PADDING_FILLED"} <= {caution.code for caution in image.cautions}
 
 
+@pytest.mark.data
 def test_nifti_abdomen(data_folder):
     image = load_image(data_folder / "low_res_abdomen" / "example_ct.nii.gz")
     assert image.volume.geometry.shape == (112, 101, 122)
     assert image.volume.geometry.spacing_mm == pytest.approx((3, 3, 3), abs=1e-4)
+
+
+class TestFilesOfPydicom:
+    """What other readers are tested by: every kind of object, many of them damaged on purpose."""
+
+    def test_each_is_right_or_refused_by_name(self):
+        outcomes = set()
+        for path in sorted(PYDICOM_FILES.iterdir()):
+            if path.is_file():
+                try:
+                    load_image(path)
+                except InputError as error:
+                    outcomes |= {fault.code for fault in error.faults}
+        assert {"NOT_CT", "SERIES_TOO_SHORT", "FILE_TRUNCATED", "NO_IMAGE"} <= outcomes
+
+    def test_all_in_one_folder(self):
+        """Seven patients' series of CT and MR: five slices make a volume, the others are two scouts or have gaps."""
+        usable = [series for series in overview(PYDICOM_FILES / "dicomdirtests")["series"] if series["usable"]]
+        assert [series["slices"] for series in usable] == [5]
+
+    @pytest.mark.parametrize("name", ["DICOMDIR", "DICOMDIR-bigEnd", "DICOMDIR-implicit", "DICOMDIR-reordered"])
+    def test_media_directories(self, name):
+        image = load_image(PYDICOM_FILES / "dicomdirtests" / name)
+        assert image.volume.geometry.shape[0] == 5
+        assert image.volume.geometry.spacing_mm == pytest.approx((2.5, 0.488281, 0.488281))
