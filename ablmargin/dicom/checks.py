@@ -73,10 +73,11 @@ def _without_files(headers: Sequence[SliceHeader], sources: set[str]) -> list[Sl
 
 
 def without_copies(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], list[Caution]]:
-    """Leave out second copies of a file: same SOPInstanceUID, same position, same bytes from the pixels on."""
+    """Leave out second copies of a file: same SOPInstanceUID, place and rescale, same bytes from the pixels on."""
     seen: dict[Hashable, list[SliceHeader]] = {}
     for header in headers:
-        seen.setdefault((header.texts["SOPInstanceUID"], header.position_mm), []).append(header)
+        rescale = (header.rescale_slope, header.rescale_intercept_hu)
+        seen.setdefault((header.texts["SOPInstanceUID"], header.position_mm, rescale), []).append(header)
     copies = [header for group in seen.values() if len(group) > 1 for header in _copies_in(group)]
     if not copies:
         return list(headers), []
@@ -161,9 +162,8 @@ def stack_cautions(stack: Stack) -> list[Caution]:
     cautions = []
     spacing, thickness = stack.widest_step_mm, largest_thickness_mm(stack.headers) or 0.0
     if max(spacing, thickness) > COARSE_MM:
-        message = (
-            f"slices are {thickness:g} mm thick at {spacing:.2f} mm spacing; finer than {COARSE_MM:g} mm is wanted"
-        )
+        thick = f"{thickness:g} mm thick at {spacing:.2f} mm spacing" if thickness else f"{spacing:.2f} mm apart"
+        message = f"slices are {thick}; finer than {COARSE_MM:g} mm is wanted"
         cautions.append(Caution(code="GEOM_COARSE", message=message))
     if 0 < thickness < UNSEEN_SHARE * spacing:
         message = f"slices of {thickness:g} mm lie {spacing:.2f} mm apart: what is between them was not imaged"

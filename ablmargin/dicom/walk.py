@@ -68,7 +68,7 @@ def places_under(path: Path) -> Places:
     if path.is_dir():
         return _searched(path)
     file = path.resolve()
-    if is_file_set(file):
+    if file.is_file() and is_file_set(file):
         return _listed(file)
     return Places(root=file.parent, files=[file])
 

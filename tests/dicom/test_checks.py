@@ -154,6 +154,20 @@ def test_same_uid_but_other_pixels_is_no_copy(series):
     assert the_fault(series).code == "GEOM_DUPLICATE_POSITION"
 
 
+def test_same_pixels_with_another_rescale_are_no_copy(series):
+    clone = series / "other.dcm"
+    shutil.copy(files_of(series)[4], clone)
+    edit(clone, lambda dataset: setattr(dataset, "RescaleIntercept", -1000))
+    assert the_fault(series).code == "GEOM_DUPLICATE_POSITION"
+
+
+def test_unknown_thickness_is_not_told_as_zero(tmp_path):
+    for name in files_of(write_series(tmp_path, grid((8, 40, 44), (5.0, 1.1, 0.9)))):
+        edit(name, lambda dataset: delattr(dataset, "SliceThickness"))
+    (caution,) = load_image(tmp_path).cautions
+    assert caution.message == "slices are 5.00 mm apart; finer than 3 mm is wanted"
+
+
 def test_one_uid_for_all_slices_loses_none(series):
     for name in files_of(series):
         edit(name, lambda dataset: setattr(dataset, "SOPInstanceUID", "1.2.3"))

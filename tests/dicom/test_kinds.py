@@ -98,6 +98,15 @@ class TestHounsfieldUnits:
 
         assert refused(self.changed(tmp_path, change)).code == "HU_IMPLAUSIBLE"
 
+    def test_a_windowed_picture_with_padding_that_looks_like_air(self, tmp_path):
+        def change(d):
+            values = np.clip((hu(d) + 100) / 400, 0, 1) * 255
+            values[:20] = -2000
+            store(d, values, kind="<i2", intercept=0)
+            d.add_new("PixelPaddingValue", "SS", -2000)
+
+        assert refused(self.changed(tmp_path, change)).code == "HU_IMPLAUSIBLE"
+
     @pytest.mark.parametrize("factor", [-1, 10])
     def test_a_wrong_slope(self, tmp_path, factor):
         folder = self.changed(tmp_path, lambda d: store(d, hu(d) * factor, kind="<i2", intercept=0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zlib
 
 import pytest
@@ -96,6 +97,12 @@ class TestDicomdir:
         at = data.index(b"\x04\x00\x20\x12SQ")
         directory.write_bytes(data[:at] + level * 20000)
         assert skipped(directory) == {"DICOMDIR": "FILE_MALFORMED"}
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.dcm")
+    with pytest.raises(DicomError, match="NOT_A_FILE"):
+        load_image(tmp_path / "pipe.dcm")
 
 
 def test_a_folder_of_too_many_files_is_refused(medium, monkeypatch):
