@@ -43,7 +43,7 @@ def check_pair(pre: LoadedImage, post: LoadedImage, accepted: Collection[str] = 
     if not (pre.identity and post.identity) or pre.identity.is_unknown or post.identity.is_unknown:
         message = "at least one exam has no PatientID: nothing verifies that both are of one patient"
         cautions.append(Caution(code="PATIENT_UNVERIFIED", message=message))
-    return (*cautions, *_interval_cautions(pre, post))
+    return (*cautions, *_interval_cautions(pre, post), *_posture_cautions(pre, post))
 
 
 def check_sides(
@@ -160,6 +160,19 @@ def _interval_cautions(pre: LoadedImage, post: LoadedImage) -> list[Caution]:
         )
         return [Caution(code="INTERVAL_SHORT", message=message)]
     return []
+
+
+def _posture_cautions(pre: LoadedImage, post: LoadedImage) -> list[Caution]:
+    """Supine, prone or on one side: what comes after head first or feet first."""
+    before, after = ((one.patient_position or "")[2:].upper() for one in (pre, post))
+    if not before or not after or before == after:
+        return []
+    named = {"S": "supine", "P": "prone", "DL": "on the left side", "DR": "on the right side"}
+    message = (
+        f"the patient lay {named.get(before, 'otherwise')} before and {named.get(after, 'otherwise')} after ablation: "
+        "the liver bends more between the two than a registration is tested for"
+    )
+    return [Caution(code="POSITION_DIFFERS", message=message)]
 
 
 def _interval_days(pre: LoadedImage, post: LoadedImage) -> float | None:

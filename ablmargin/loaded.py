@@ -84,12 +84,16 @@ class PatientDigest:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LoadedImage:
-    """A CT volume with its record, the cautions of loading it, and whose it is (None where files don't say)."""
+    """A CT volume with its record, the cautions of loading it, whose it is and how the patient lay (None where files don't say).
+
+    ``patient_position`` as in DICOM: HFS is head first, supine.
+    """
 
     volume: Volume
     record: SeriesRecord
     cautions: tuple[Caution, ...] = ()
     identity: PatientDigest | None = None
+    patient_position: str | None = None
 
 
 def hu_faults(

@@ -119,6 +119,22 @@ def test_the_order_is_told_without_dates(exams, acquired, words):
     assert "ORDER_SUSPECT" in {caution.code for caution in taken}
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("HFS", "HFP", "supine before and prone after"),
+        ("FFDL", "HFS", "on the left side before and supine after"),
+        ("HFS", "FFS", None),
+        ("HFS", None, None),
+    ],
+)
+def test_how_the_patient_lay(exams, before, after, words):
+    pre, post = (replace(one, patient_position=told) for one, told in zip(exams[0], (before, after), strict=True))
+    told = check_pair(pre, post)
+    assert [caution.code for caution in told] == (["POSITION_DIFFERS"] if words else [])
+    assert all(words in caution.message for caution in told)
+
+
 class TestSamePixels:
     """A copy is a copy under other UIDs, with other coordinates, cut, or turned upside down."""
 

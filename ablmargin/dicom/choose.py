@@ -52,7 +52,7 @@ def choice(
     outcomes = [(candidate, check_series(candidate, accepted).faults) for candidate in discovery.series]
     usable = [candidate for candidate, faults in outcomes if not faults]
     if not usable:
-        raise DicomError(*(fault for _, faults in outcomes for fault in faults))
+        raise DicomError(*dict.fromkeys(fault for _, faults in outcomes for fault in faults))
     if len(usable) > 1 or usable[0].split_by:
         raise DicomError(_ambiguous(discovery, usable))
     return usable[0], _others_told(usable[0], discovery.series)

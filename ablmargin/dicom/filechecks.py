@@ -91,6 +91,14 @@ def _pixel_faults(header: SliceHeader) -> list[Fault]:
                 header, "HU_UNKNOWN", "BitsStored", found, expected="one sample of 9 to 16 (or 32) bits", remedy=_EXPORT
             )
         ]
+    color = header.texts["PhotometricInterpretation"]
+    if color not in {"", "MONOCHROME1", "MONOCHROME2"}:
+        expected = "MONOCHROME2: values, not colors"
+        return [
+            _fault(
+                header, "HU_UNKNOWN", "PhotometricInterpretation", printable(color), expected=expected, remedy=_EXPORT
+            )
+        ]
     if header.integers["HighBit"] != stored - 1 or header.integers["PixelRepresentation"] not in {0, 1}:
         found = f"high bit {header.integers['HighBit']} for {stored} bits stored"
         return [_fault(header, "PIXEL_FORMAT", "HighBit", found, expected=f"{stored - 1}", remedy=_RESEND)]

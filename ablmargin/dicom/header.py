@@ -54,6 +54,7 @@ _TEXTS = (
     "PatientBirthDate",
     "PatientSex",
     "PatientPosition",
+    "PhotometricInterpretation",
     "RescaleType",
     "LossyImageCompression",
     "ConvolutionKernel",

@@ -63,6 +63,7 @@ def load_series(series: SeriesFiles, *, accepted: Collection[str] = (), progress
         record=_record(series, stack, sha256),
         cautions=(*checked.cautions, *taken, *_padding_cautions(padded, slices.size)),
         identity=stack.headers[0].patient,
+        patient_position=stack.headers[0].texts["PatientPosition"] or None,
     )
 
 

@@ -40,6 +40,11 @@ def test_a_projection_is_no_slice(tmp_path, kind):
     assert (fault.code, fault.attribute) == ("IMAGE_PROJECTION", "ImageType (0008,0008)")
 
 
+def test_colors_are_no_hounsfield_units(tmp_path):
+    fault = refused(written(tmp_path, PhotometricInterpretation="PALETTE COLOR"))
+    assert (fault.code, fault.attribute) == ("HU_UNKNOWN", "PhotometricInterpretation (0028,0004)")
+
+
 @pytest.mark.parametrize("unit", ["ED", "MGML", "Z_EFF"])
 def test_values_of_another_quantity(tmp_path, unit):
     fault = refused(written(tmp_path, RescaleType=unit))

@@ -108,3 +108,11 @@ def test_a_series_is_not_taken_for_want_of_another_without_a_word(tmp_path):
     (caution,) = load_image(tmp_path).cautions
     assert caution.code == "SERIES_CHOSEN"
     assert "series 1 was taken" in caution.message
+
+
+def test_a_series_uid_for_each_slice_is_told_once(tmp_path):
+    slices = stack(heights_mm=heights(COUNT))
+    for number, d in enumerate(slices):
+        d.SeriesInstanceUID = f"1.2.3.{number}"
+    write(tmp_path, slices)
+    assert refusal(tmp_path).code == "SERIES_TOO_SHORT"
