@@ -6,13 +6,14 @@ import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pydicom
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import FileDataset
 
 from ablmargin.dicom.bounded import INFLATED_BYTES, BoundedReader, TooLargeError, TooShortError
+from ablmargin.dicom.pixelplace import PixelPlace, pixel_place
 from ablmargin.dicom.quiet import quiet
 from ablmargin.dicom.text import attribute, iso_time, number, printable
 from ablmargin.errors import Fault
@@ -63,8 +64,6 @@ _TEXTS = (
 )
 _RAW = ("PixelPaddingValue", "PixelPaddingRangeLimit")
 _TAGS: list[Any] = [*_DECIMALS, *_INTEGERS, *_TEXTS, *_RAW, "SpecificCharacterSet"]
-_UNDEFINED_LENGTH = 0xFFFFFFFF
-_PIXEL_DATA_TAG = {True: b"\xe0\x7f\x10\x00", False: b"\x7f\xe0\x00\x10"}
 
 
 _ENDS_EARLY = (EOFError, TooShortError, struct.error)
@@ -76,18 +75,6 @@ class UnreadableFileError(Exception):
     def __init__(self, code: str, reason: str) -> None:
         self.code = code
         super().__init__(reason)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PixelPlace:
-    """Where a file's pixels are.
-
-    ``start`` is the offset of their first byte, 0 in a deflated file; ``length`` their declared size in bytes, None
-    where that is undefined (compressed or deflated).
-    """
-
-    start: int = 0
-    length: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +169,7 @@ def read_header(path: Path, source: str) -> SliceHeader:
         try:
             reader: Any = BoundedReader(file, path.stat().st_size)
             dataset = pydicom.dcmread(reader, stop_before_pixels=True, specific_tags=_TAGS)
-            return _header(dataset, path, source, _pixel_place(dataset, file))
+            return _header(dataset, path, source, pixel_place(dataset, file))
         except OSError:
             raise
         except TooLargeError:
@@ -221,22 +208,6 @@ def _header(dataset: FileDataset, path: Path, source: str, pixels: PixelPlace | 
         ),
         faults=tuple(faults),
     )
-
-
-def _pixel_place(dataset: FileDataset, file: BinaryIO) -> PixelPlace | None:
-    syntax = dataset.file_meta.TransferSyntaxUID
-    standard = syntax.is_transfer_syntax and not syntax.is_private  # else read as explicit VR little endian
-    if standard and syntax.is_deflated:
-        return PixelPlace()
-    little = not standard or syntax.is_little_endian
-    implicit = standard and syntax.is_implicit_VR
-    head = file.read(12)
-    if len(head) < 12 or head[:4] != _PIXEL_DATA_TAG[little]:
-        return None
-    size = head[4:8] if implicit else head[8:12]
-    length = int.from_bytes(size, "little" if little else "big")
-    start = file.tell() - (4 if implicit else 0)
-    return PixelPlace(start=start, length=None if length == _UNDEFINED_LENGTH else length)
 
 
 def _text(dataset: FileDataset, keyword: str) -> str:
