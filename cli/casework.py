@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ablmargin.clinical.criteria import Verdict
+from ablmargin.dicom.walk import is_file_set
 from ablmargin.errors import UsageError
 from ablmargin.intake import CaseRequest, mask_path, open_case
 from ablmargin.pipeline import Settings
@@ -57,7 +58,8 @@ class Output:
             raise UsageError(f"--out {out}: {error.strerror}") from error
         if taken:
             raise UsageError(f"--out {out} is a file, not a folder")
-        for source in inputs:
+        for named in inputs:
+            source = named.parent if named.is_file() and is_file_set(named) else named
             if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
                 raise UsageError(f"--out {out} lies inside the input folder {source}, where nothing is ever written")
             if source.resolve().is_relative_to(out.resolve()):

@@ -145,11 +145,14 @@ def _tell(proposal: Segmentation, out: Path, cautions: Sequence[Caution], *, as_
 
 
 def _require_free(out: Path, image: Path, *, overwrite: bool) -> None:
+    from ablmargin.dicom.walk import is_file_set
+
     if out.is_dir():
         raise UsageError(f"--out {out} is a folder; name a file")
     if out.exists() and not overwrite:
         raise UsageError(f"--out {out} is there already; name another file, or --overwrite replaces it")
-    if image.is_dir() and out.resolve().is_relative_to(image.resolve()):
+    folder = image.parent if image.is_file() and is_file_set(image) else image
+    if folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
         raise UsageError(f"--out {out} lies inside the input folder {image}, where nothing is ever written")
     if out.exists() and out.samefile(image):
         raise UsageError(f"--out {out} is the image itself")

@@ -15,6 +15,7 @@ from ablmargin.dicom.bounded import BoundedReader, TooLargeError, TooShortError
 from ablmargin.dicom.discover import discover
 from ablmargin.errors import DicomError
 from ablmargin.loading import load_image
+from ablmargin_cli.main import main
 
 COUNT = 8
 
@@ -82,6 +83,11 @@ class TestDicomdir:
         assert [fault.code for fault in caught.value.faults] == ["FILE_MISSING"]
         image = load_image(directory, accepted=["FILE_MISSING"])
         assert image.volume.geometry.shape[0] == COUNT - 1
+
+    def test_nothing_is_written_into_its_folder(self, medium, tmp_path, capsys):
+        command = ["register", "--pre", str(listed(medium)), "--post", str(tmp_path / "outside")]
+        assert main([*command, "--out", str(medium / "out")]) == 2
+        assert "lies inside the input folder" in capsys.readouterr().err
 
     @pytest.mark.parametrize("junk", [b"", b"junk", bytes(128) + b"DICM" + b"\x02\x00" * 40])
     def test_a_damaged_one_is_told(self, medium, junk):
