@@ -109,7 +109,7 @@ def test_dicom_in_and_out(ct, program, tmp_path):
     [
         (["--structure", "tumor"], "--axis"),
         (["--structure", "tumor", "--point", "1,2"], "X,Y,Z"),
-        (["--structure", "tumor", "--point", "0,0,0", "--accept", "GEOM_GAP"], "GEOM_GAP"),
+        (["--structure", "tumor", "--point", "0,0,0", "--accept", "SAME_SERIES"], "SAME_SERIES"),
         (["--structure", "vessels"], "vessels"),
         (["--structure", "liver", "--segmenter", "totalsegmentator", "--auto-command", "x {image} {mask}"], "one of"),
         (["--structure", "liver", "--auto-command", "x {image}"], "{mask}"),
