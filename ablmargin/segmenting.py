@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from ablmargin.case import Case, Exam, Lesion
 from ablmargin.errors import Caution, Fault, InputError, UsageError
+from ablmargin.exampair import check_sides
 from ablmargin.progress import Progress, silent
 from ablmargin.segmentation.methods import Methods
 from ablmargin.segmentation.prompts import require_imaged
@@ -55,7 +56,7 @@ def segment_missing(
     Raises
     ------
     InputError
-        PROMPT_OUTSIDE, SEGMENTATION_DOUBTED, both with all masks that they apply to.
+        PROMPT_OUTSIDE and SEGMENTATION_DOUBTED, both with all masks that they apply to; SIDES_MIRRORED.
     """
     _require_imaged(case, tumors, zones)
     chosen = methods or Methods()
@@ -69,6 +70,9 @@ def segment_missing(
     nothing = any(mask.is_empty for mask in (*pre.masks, *post.masks, *pre.livers, *post.livers))
     if doubted and (nothing or DOUBTED not in accepted):
         raise InputError(*doubted)
+    livers = (*pre.livers, *post.livers)
+    given = case.pre.liver is not None and case.post.liver is not None
+    sides = () if given else check_sides(case.pre.volume, case.post.volume, (livers[0], livers[1]), accepted)
     lesions = [
         Lesion(lesion_id=str(number), tumor=tumor) for number, tumor in enumerate(pre.masks, start=len(drawn) + 1)
     ]
@@ -80,7 +84,7 @@ def segment_missing(
             lesions=(*case.lesions, *lesions),
             zones=(*case.zones, *post.masks),
         ),
-        cautions=(*pre.cautions, *post.cautions, *(_accepted(fault) for fault in doubted)),
+        cautions=(*pre.cautions, *post.cautions, *sides, *(_accepted(fault) for fault in doubted)),
     )
 
 
