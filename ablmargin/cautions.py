@@ -22,19 +22,23 @@ SHOWN_PARTS = 3
 _CALLED = {Structure.TUMOR: "tumor", Structure.ABLATION_ZONE: "ablation zone"}
 
 
-def mask_hindrances(masks: Sequence[LabelMask], *, slices_mm: Iterable[float] = ()) -> tuple[str, ...]:
-    """Why no verdict can rest on these masks, or on images with slices this far apart, as sentences."""
-    unreviewed = [
-        f"The {_CALLED[mask.structure]} was outlined by the software ({mask.origin.method}) and not reviewed: if its outline "
-        "is right, say so with --reviewed."
+def not_reviewed(masks: Iterable[LabelMask]) -> tuple[str, ...]:
+    """Why no verdict can rest on masks that nobody vouches for, as sentences."""
+    told = [
+        f"The {_CALLED[mask.structure]} was outlined by the software ({mask.origin.method}"
+        f"{', edited since' if mask.origin.edited else ''}) and not reviewed: if its outline is right, say so with --reviewed."
         for mask in masks
         if not mask.origin.reviewed
     ]
+    return tuple(dict.fromkeys(told))
+
+
+def coarse_slices(masks: Sequence[LabelMask], *, slices_mm: Iterable[float] = ()) -> tuple[str, ...]:
+    """Why no verdict can rest on masks or images with slices this far apart, as sentences."""
     thickest = max([*slices_mm, *(mask.coarsest_spacing_mm for mask in masks)])
     if thickest < COARSE_SLICES_MM:
-        return tuple(unreviewed)
-    told = f"With slices of {thickest:.1f} mm a margin can't be told to within the thresholds of 5 and 10 mm."
-    return (*unreviewed, told)
+        return ()
+    return (f"With slices of {thickest:.1f} mm a margin can't be told to within the thresholds of 5 and 10 mm.",)
 
 
 def too_small(mask: LabelMask) -> str | None:

@@ -138,7 +138,8 @@ def save_masks(masks: Mapping[str, LabelMask], path: Path, *, source: Path | Non
 def require_writable_mask(path: Path, *, source: Path | None) -> None:
     """Raise UsageError, before any work, if no format goes by the ending of a name, or for DICOM without a source."""
     if not path.name.lower().endswith((*imagefile.ENDINGS, *DICOM_ENDINGS)):
-        raise UsageError(f"{path.name}: expected a name that ends in {', '.join((*imagefile.ENDINGS, *DICOM_ENDINGS))}")
+        endings = ", ".join((*imagefile.ENDINGS, ".seg.nrrd", *DICOM_ENDINGS))
+        raise UsageError(f"--out {path.name}: expected a name that ends in {endings}")
     if path.name.lower().endswith(DICOM_ENDINGS):
         _require_source(path, source)
 

@@ -29,7 +29,7 @@ def note_of(mask: LabelMask, *, checked: bool = True) -> str:
     Parameters
     ----------
     checked : bool
-        Whether the format gives back the same voxels. If not, the line can't tell later changes.
+        Whether the format gives back the same voxels. If not, the line can't tell later changes, and no review outlives it.
     """
     origin = mask.origin
     if origin.source == "reader":
@@ -47,11 +47,12 @@ def with_note(mask: LabelMask, note: str) -> LabelMask:
     if match is None:
         return mask
     source, reviewed, sd, checksum, method = match.groups()
-    edited = checksum not in {"-", checksum_of(mask)}
+    found = checksum_of(mask)
+    edited = checksum not in {"-", found}
     origin = replace(
         mask.origin,
         source=cast("MaskSource", source),
-        reviewed=reviewed == "yes" and not edited,
+        reviewed=reviewed == "yes" and checksum == found,
         contour_sd_mm=None if sd == "-" else float(sd),
         method=method or mask.origin.method,
         edited=edited,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
 from ablmargin.case import Anatomy, Case, Lesion, RasMutation
-from ablmargin.cautions import finding_cautions, mask_hindrances, shape_cautions, too_small
+from ablmargin.cautions import coarse_slices, finding_cautions, not_reviewed, shape_cautions, too_small
 from ablmargin.errors import Caution
 from ablmargin.loading import require_targets
 from ablmargin.measurement import Rule, Target, measure_lesion
@@ -209,7 +209,7 @@ def measure_masks(
     rule = Rule(
         ras_mutation=ras_mutation,
         contour_sd_mm=settings.contour_sd_mm,
-        hindrances=(*mask_hindrances(masks), *_sizes([ablated])),
+        hindrances=(*not_reviewed(zones), *coarse_slices(masks), *_sizes([ablated])),
         seed=settings.seed,
     )
     with watch("measure"):
@@ -296,7 +296,7 @@ def _hindrances(case: Case, quality: RegistrationQuality) -> tuple[str, ...]:
     masks = [*(lesion.tumor for lesion in case.lesions), *case.zones]
     slices_mm = [max(exam.volume.geometry.spacing_mm) for exam in (case.pre, case.post)]
     slices_mm += [exam.record.slice_thickness_mm or 0.0 for exam in (case.pre, case.post)]
-    found = [*mask_hindrances(masks, slices_mm=slices_mm), *_sizes([case.ablated])]
+    found = [*not_reviewed(case.zones), *coarse_slices(masks, slices_mm=slices_mm), *_sizes([case.ablated])]
     if quality.quality == "failed":
         found.insert(0, "The registration failed: " + " ".join(quality.reasons))
     else:
@@ -306,7 +306,7 @@ def _hindrances(case: Case, quality: RegistrationQuality) -> tuple[str, ...]:
 
 def _rule_for(lesion: Lesion, rule: Rule) -> Rule:
     """The rule with what is wrong with this tumor's own mask."""
-    return replace(rule, hindrances=(*rule.hindrances, *_sizes([lesion.tumor])))
+    return replace(rule, hindrances=(*rule.hindrances, *not_reviewed([lesion.tumor]), *_sizes([lesion.tumor])))
 
 
 def _sizes(masks: Iterable[LabelMask]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,9 +19,11 @@ DOUBTED = "SEGMENTATION_DOUBTED"
 """A mask that its own maker doesn't trust: refused, unless the reader accepts it by this name."""
 
 _REMEDIES = {
-    Structure.LIVER: "Point into it (segment --structure liver --point), or give its outline (--liver-pre, --liver-post).",
-    Structure.TUMOR: "Draw its long axis (--tumor-axis, or --axis of segment), or give its outline (--tumor).",
-    Structure.ABLATION_ZONE: "Draw its long axis (--ablation-axis, or --axis of segment), or give its outline (--ablation).",
+    Structure.LIVER: "Point into it (segment --structure liver --point), or give analyze its outline (--liver-pre, --liver-post).",
+    Structure.TUMOR: "Check that points are LPS mm; an axis (--tumor-axis; --axis of segment) tells more than a point. Else give "
+    "analyze its outline (--tumor).",
+    Structure.ABLATION_ZONE: "Check that points are LPS mm; an axis (--ablation-axis; --axis of segment) tells more than a point. "
+    "Else give analyze its outline (--ablation).",
 }
 
 
@@ -120,9 +123,11 @@ def segment_one(
     if prompt.is_empty and not is_liver:
         raise UsageError(f"the {structure} needs --axis, the two ends of its long axis, or a --point in it")
     require_imaged(prompt, volume.geometry, source="--point, --axis, --inside or --outside")
+    cautions: tuple[Caution, ...] = ()
     if liver is None and not is_liver:
         progress("outlining the liver", 0.0)
-        liver = chosen.liver.segment(volume).mask
+        help_by = chosen.liver.segment(volume)
+        liver, cautions = help_by.mask, _about_help(help_by)
         progress("outlining the liver", 1.0)
     step = f"outlining the {structure}"
     progress(step, 0.0)
@@ -130,7 +135,7 @@ def segment_one(
     progress(step, 1.0)
     if not proposal.is_trusted and (proposal.mask.is_empty or DOUBTED not in accepted):
         raise InputError(_doubt(f"the {structure}", proposal))
-    return proposal
+    return replace(proposal, mask=_marked(proposal), cautions=(*cautions, *proposal.cautions))
 
 
 def vouched_for(case: Case) -> Case:
@@ -177,13 +182,13 @@ def _completed(task: _Task, methods: Methods, progress: Progress) -> _Completed:
         step = f"outlining the liver {task.when}"
         progress(step, 0.0)
         proposals.append((f"the liver {task.when}", methods.liver.segment(task.exam.volume, lesions=task.drawn)))
-        liver = proposals[0][1].mask
+        liver = _marked(proposals[0][1])
         progress(step, 1.0)
     found = [
         (f"the {task.structure} at {_place(prompt)} mm", _outlined(task, prompt, liver, methods, progress))
         for prompt in task.prompts
     ]
-    masks = tuple(proposal.mask for _, proposal in found)
+    masks = tuple(_marked(proposal) for _, proposal in found)
     if task.exam.liver is None:
         liver = replace(liver.union(*masks), origin=liver.origin)
     proposals += found
@@ -207,14 +212,34 @@ def _outlined(task: _Task, prompt: Prompt, liver: LabelMask, methods: Methods, p
     return proposal
 
 
+def _marked(proposal: Segmentation) -> LabelMask:
+    """The mask, its method saying that it was doubted: that goes along into files and reports."""
+    mask = proposal.mask
+    if not proposal.doubts:
+        return mask
+    return replace(mask, origin=replace(mask.origin, method=f"doubted: {mask.origin.method}"))
+
+
+def _about_help(liver: Segmentation) -> tuple[Caution, ...]:
+    """What is wrong with a liver that only helps to find something in it."""
+    doubts = [Caution(code=DOUBTED, message=" ".join(liver.doubts))] if liver.doubts else []
+    told = [*liver.cautions, *doubts]
+    return tuple(replace(caution, message=f"the liver, as help: {caution.message}") for caution in told)
+
+
 def _doubt(name: str, proposal: Segmentation) -> Fault:
     return Fault(
         code=DOUBTED,
         source=name,
-        found=" ".join(proposal.doubts).rstrip(".") or "nothing",
+        found=" ".join(_once(proposal.doubts)).rstrip(".") or "nothing",
         expected="an outline that can be trusted",
         remedy=f"{_REMEDIES[proposal.mask.structure]} --accept {DOUBTED} takes it all the same.",
     )
+
+
+def _once(doubts: Sequence[str]) -> list[str]:
+    """The sentences of all doubts, each once: several may give the same advice."""
+    return list(dict.fromkeys(sentence for doubt in doubts for sentence in re.split(r"(?<=[.!]) (?=[A-Z])", doubt)))
 
 
 def _accepted(fault: Fault) -> Caution:

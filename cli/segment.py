@@ -84,7 +84,7 @@ def segment(
     from .terminal import progress_bars
 
     accepted, prompt = options.accepted(accept), _prompt(point, axis, inside, outside)
-    _require_free(out, image, overwrite=overwrite)
+    _require_free(out, image, liver, overwrite=overwrite)
     require_writable_mask(out, source=image if image.is_dir() else None)
     methods = Methods.chosen(segmenter, model=model, command=auto_command, threads=threads)
     with progress_bars() as progress:
@@ -144,8 +144,9 @@ def _tell(proposal: Segmentation, out: Path, cautions: Sequence[Caution], *, as_
     sys.stdout.write(json.dumps(record, indent=2) + "\n")
 
 
-def _require_free(out: Path, image: Path, *, overwrite: bool) -> None:
+def _require_free(out: Path, image: Path, liver: str | None, *, overwrite: bool) -> None:
     from ablmargin.dicom.walk import is_file_set
+    from ablmargin.intake import mask_path
 
     if out.is_dir():
         raise UsageError(f"--out {out} is a folder; name a file")
@@ -154,5 +155,6 @@ def _require_free(out: Path, image: Path, *, overwrite: bool) -> None:
     folder = image.parent if image.is_file() and is_file_set(image) else image
     if folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
         raise UsageError(f"--out {out} lies inside the input folder {image}, where nothing is ever written")
-    if out.exists() and out.samefile(image):
-        raise UsageError(f"--out {out} is the image itself")
+    inputs = [image, *([] if liver is None else [mask_path(liver)])]
+    if out.exists() and any(source.exists() and out.samefile(source) for source in inputs):
+        raise UsageError(f"--out {out} is an input itself")

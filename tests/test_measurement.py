@@ -181,3 +181,17 @@ class TestProposedOutlines:
         zone = ball((0, 0, 0), 17, Structure.ABLATION_ZONE)
         lesion = measured(ball((0, 0, 0), 7, Structure.TUMOR), Target.of(zone, liver))
         assert lesion.judgement.verdict is Verdict.ADEQUATE
+
+    def test_another_tumor_that_nobody_reviewed_does_not_hold_back_the_verdict_on_this_one(self):
+        tumor, zone = ball((0, 0, 0), 7, Structure.TUMOR), ball((0, 0, 0), 20, Structure.ABLATION_ZONE)
+        lesions = [
+            Lesion(lesion_id="1", tumor=tumor),
+            Lesion(lesion_id="2", tumor=replace(tumor, origin=self.PROPOSED)),
+        ]
+        settings = Settings.of(seed=0, threads=1, registration_sd_mm=0.4)
+        drawn, proposed = measure_masks(
+            lesions, [zone], liver=None, ras_mutation=RasMutation.WILD_TYPE, settings=settings, case_id="a"
+        ).lesions
+        assert drawn.judgement.verdict is Verdict.ADEQUATE
+        assert proposed.judgement.verdict is Verdict.INDETERMINATE
+        assert "By the numbers alone: the lower 95 % bound" in proposed.judgement.reasons[-1]

@@ -61,9 +61,12 @@ def test_a_soft_proposal_stays_one(ct, tmp_path, ending):
     assert told(loaded) == told(replace(soft_ball(ct[1]), origin=PROPOSAL))
 
 
-def test_a_review_is_kept(ct, tmp_path):
-    origin = replace(PROPOSAL, reviewed=True)
-    assert reloaded(ball(ct[1], origin=origin), ct, tmp_path / "m.nii.gz").origin.reviewed
+@pytest.mark.parametrize("ending", FORMATS)
+def test_a_review_is_kept_where_changes_would_show(ct, tmp_path, ending):
+    """Contours give the voxels back nearly, so nobody could tell whether they were changed."""
+    origin = reloaded(ball(ct[1], origin=replace(PROPOSAL, reviewed=True)), ct, tmp_path / f"m.{ending}").origin
+    assert origin.reviewed is (ending != "rtstruct.dcm")
+    assert origin.source == "point"
 
 
 def test_one_changed_voxel_is_an_edit_and_ends_the_review(ct, tmp_path):

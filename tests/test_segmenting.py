@@ -113,6 +113,7 @@ def test_doubts_are_refused_all_together_and_accepted_by_name():
     assert len(taken.case.lesions) == 1
     assert [caution.code for caution in taken.cautions] == [DOUBTED, DOUBTED]
     assert "There is no contrast" in taken.cautions[1].message
+    assert taken.case.lesions[0].tumor.origin.method == "doubted: stand-in 1", "it goes along into files"
 
 
 def test_nothing_found_is_never_accepted():
@@ -174,4 +175,20 @@ class TestOneStructure:
         chosen = methods(tumor=StandIn(Structure.TUMOR, doubts=("It leaks.",)))
         with pytest.raises(InputError, match="It leaks"):
             segment_one(self.volume, Structure.TUMOR, HERE, methods=chosen)
-        assert segment_one(self.volume, Structure.TUMOR, HERE, methods=chosen, accepted={DOUBTED}).doubts
+        taken = segment_one(self.volume, Structure.TUMOR, HERE, methods=chosen, accepted={DOUBTED})
+        assert taken.doubts
+        assert taken.mask.origin.method == "doubted: stand-in 1"
+
+    def test_a_liver_that_only_helps_is_not_refused_but_told(self):
+        cut = Caution(code="LIVER_TRUNCATED", message="it is cut off")
+        chosen = methods(liver=StandIn(Structure.LIVER, doubts=("It is small.",), cautions=(cut,)))
+        told = segment_one(self.volume, Structure.TUMOR, HERE, methods=chosen).cautions
+        assert [caution.code for caution in told] == ["LIVER_TRUNCATED", DOUBTED]
+        assert "It is small" in told[1].message
+
+    def test_the_same_advice_is_given_once(self):
+        doubts = ("The edge is weak. Draw its long axis.", "It leaks. Draw its long axis.")
+        chosen = methods(tumor=StandIn(Structure.TUMOR, doubts=doubts))
+        with pytest.raises(InputError) as caught:
+            segment_one(self.volume, Structure.TUMOR, HERE, methods=chosen)
+        assert caught.value.faults[0].found == "The edge is weak. Draw its long axis. It leaks"

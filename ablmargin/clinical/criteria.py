@@ -118,6 +118,7 @@ def judge(
     See :data:`EVIDENCE`.
     """
     required = REQUIRED_MARGIN_MM[ras_mutation]
+    told = _compare(measured[required], required)[1]
     by_threshold = {
         threshold: Verdict.INDETERMINATE if hindrances else _compare(measured[threshold], threshold)[0]
         for threshold in THRESHOLDS_MM
@@ -126,7 +127,7 @@ def judge(
         required_margin_mm=required,
         point_verdict=Verdict.ADEQUATE if measured[required].minimum_mm >= required else Verdict.INADEQUATE,
         verdict=by_threshold[required],
-        reasons=(*hindrances, _compare(measured[required], required)[1]),
+        reasons=(*hindrances, f"By the numbers alone: {told[0].lower()}{told[1:]}" if hindrances else told),
         by_threshold=by_threshold,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -56,9 +57,9 @@ class CommandSegmenter:
 
     @property
     def method(self) -> str:
-        """The command without folders, which may be named after people."""
-        words = map(_without_folder, _words(self.template))
-        return f"command: {shlex.join(words)}".replace("'{image}'", "{image}").replace("'{mask}'", "{mask}")
+        """The program's name, and a hash that tells two commands apart: folders and options may hold names or keys."""
+        program = PurePath(_words(self.template)[0]).name
+        return f"command: {program} ({hashlib.sha256(self.template.encode()).hexdigest()[:8]})"
 
     def segment(
         self,
@@ -119,8 +120,3 @@ def _words(template: str) -> list[str]:
         return shlex.split(template)
     except ValueError as error:
         raise UsageError(f"{OPTION} can't be split into words ({error}): {template!r}") from None
-
-
-def _without_folder(word: str) -> str:
-    option, sign, value = word.rpartition("=")
-    return f"{option}{sign}{PurePath(value).name if PurePath(value).is_absolute() else value}"

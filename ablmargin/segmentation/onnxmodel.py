@@ -53,8 +53,8 @@ class OnnxModel:
             PATH_MISSING; MODEL_SHEET or MODEL_SHAPE with everything that is wrong; MODEL_UNREADABLE.
         """
         runtime = _runtime()
-        sheet = read_sheet(path.with_suffix(".toml"))
         content = _content(path)
+        sheet = read_sheet(path.with_suffix(".toml"))
         session = _session(runtime, path, content, threads)
         faults = _shape_faults(path, session, sheet)
         if faults:

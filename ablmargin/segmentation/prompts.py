@@ -9,7 +9,8 @@ from ablmargin.geometry import Geometry, Triple, triple
 from ablmargin.segmentation.protocol import Axis, Prompt
 from ablmargin.volume import Structure
 
-SHORTEST_AXIS_MM = 2.0
+SHORTEST_AXIS_MM, LONGEST_AXIS_MM = 2.0, 150.0
+"""Of a lesion or an ablation zone; a longer one runs across the body."""
 
 
 def point_from(text: str, option: str) -> Triple:
@@ -56,10 +57,15 @@ def require_prompt(prompt: Prompt, geometry: Geometry, structure: Structure) -> 
     Raises
     ------
     InputError
-        PROMPT_MISSING, PROMPT_OUTSIDE, PROMPT_TOO_SHORT.
+        PROMPT_MISSING, PROMPT_OUTSIDE, PROMPT_TOO_SHORT, PROMPT_TOO_LONG, PROMPT_CONTRADICTORY.
     """
     source = f"the {structure} prompt"
-    faults = [*_missing(prompt, source), *_outside_faults(prompt, geometry, source), *_too_short(prompt, source)]
+    faults = [
+        *_missing(prompt, source),
+        *_outside_faults(prompt, geometry, source),
+        *_wrong_length(prompt, source),
+        *_contradictions(prompt, source),
+    ]
     if faults:
         raise InputError(*faults)
 
@@ -94,20 +100,34 @@ def _missing(prompt: Prompt, source: str) -> list[Fault]:
     ]
 
 
-def _too_short(prompt: Prompt, source: str) -> list[Fault]:
+def _wrong_length(prompt: Prompt, source: str) -> list[Fault]:
     if prompt.axis_mm is None:
         return []
     length = float(np.linalg.norm(np.subtract(*prompt.axis_mm)))
-    if length >= SHORTEST_AXIS_MM:
+    if SHORTEST_AXIS_MM <= length <= LONGEST_AXIS_MM:
         return []
     return [
         Fault(
-            code="PROMPT_TOO_SHORT",
+            code="PROMPT_TOO_SHORT" if length < SHORTEST_AXIS_MM else "PROMPT_TOO_LONG",
             source=f"{source}, axis",
             found=f"{length:.1f} mm between its ends",
-            expected=f"{SHORTEST_AXIS_MM:.0f} mm or more",
-            remedy="Draw the longest diameter, or click instead.",
+            expected=f"{SHORTEST_AXIS_MM:.0f} to {LONGEST_AXIS_MM:.0f} mm",
+            remedy="Draw the longest diameter of this one lesion; check that its points are LPS mm.",
         )
+    ]
+
+
+def _contradictions(prompt: Prompt, source: str) -> list[Fault]:
+    both = [point for point in prompt.all_inside_mm if point in prompt.outside_mm]
+    return [
+        Fault(
+            code="PROMPT_CONTRADICTORY",
+            source=source,
+            found=f"the point {', '.join(f'{value:g}' for value in point)} mm as inside and as outside",
+            expected="one of the two",
+            remedy="Leave one of them out.",
+        )
+        for point in both
     ]
 
 

@@ -139,7 +139,7 @@ def test_nothing_is_overwritten_unless_asked_and_never_the_image(volume_file, pr
     before = volume_file.read_bytes()
     assert main([*words, "--out", str(volume_file), "--overwrite"]) == 2
     assert volume_file.read_bytes() == before
-    assert "image itself" in capsys.readouterr().err
+    assert "an input itself" in capsys.readouterr().err
 
 
 def test_nothing_is_written_into_the_input_folder(ct, capsys):

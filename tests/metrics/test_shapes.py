@@ -7,7 +7,7 @@ import pytest
 from orientations import grid_around
 
 from ablmargin.case import Lesion, RasMutation
-from ablmargin.cautions import finding_cautions, mask_hindrances, shape_cautions, too_small
+from ablmargin.cautions import coarse_slices, finding_cautions, not_reviewed, shape_cautions, too_small
 from ablmargin.geometry import Geometry
 from ablmargin.metrics.evidence import closest_voxel_mm, is_contradicted
 from ablmargin.metrics.shapes import extent_of, left_out_mm, part_volumes_ml, taken_in_mm, without_cavities
@@ -235,10 +235,12 @@ class TestWords:
     def test_hindrances(self):
         mask = mask_of(voxels_of((0, 0, 0), 6))
         drawn = replace(mask, origin=MaskOrigin(source="automatic", method="a network", reviewed=False))
-        assert mask_hindrances([mask]) == ()
-        assert mask_hindrances([mask], slices_mm=[3.9]) == ()
-        (coarse,) = mask_hindrances([mask], slices_mm=[4.0])
+        assert coarse_slices([mask]) == not_reviewed([mask]) == ()
+        assert coarse_slices([mask], slices_mm=[3.9]) == ()
+        (coarse,) = coarse_slices([mask], slices_mm=[4.0])
         assert coarse.startswith("With slices of 4.0 mm")
-        (told,) = mask_hindrances([drawn])
+        (told,) = not_reviewed([drawn, drawn])
         assert told.startswith("The tumor was outlined by the software (a network) and not reviewed")
         assert "--reviewed" in told
+        edited = replace(drawn, origin=replace(drawn.origin, edited=True))
+        assert "edited since" in not_reviewed([edited])[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 import time
@@ -184,12 +185,14 @@ def test_a_program_that_is_not_there():
         segmenter.segment(bright_box(grid_around(CENTER_MM)))
 
 
-def test_the_method_tells_the_command_but_no_folder():
-    segmenter = CommandSegmenter(
-        structure=Structure.LIVER,
-        template="/home/jane.doe/ts/bin/seg -i {image} -o {mask} --ml --model=/home/jane.doe/liver.pth --device cpu",
+def test_the_method_tells_the_program_but_no_folder_and_no_option():
+    template = "../jane.doe/ts/bin/seg -i {image} -o {mask} --key=SECRET -w~/doe"
+    one, same, other = (
+        CommandSegmenter(structure=Structure.LIVER, template=text).method
+        for text in (template, template, f"{template} --fast")
     )
-    assert segmenter.method == "command: seg -i {image} -o {mask} --ml --model=liver.pth --device cpu"
+    assert re.fullmatch(r"command: seg \([0-9a-f]{8}\)", one)
+    assert one == same != other
 
 
 def test_a_point_outside_is_told_before_anything_runs(tmp_path):

@@ -122,7 +122,7 @@ def test_all_points_beside_the_image_are_told_together():
     prompt = Prompt(axis_mm=((500.0, 0.0, 0.0), CENTER), inside_mm=((0.0, 0.0, 900.0),))
     with pytest.raises(InputError) as refused:
         LesionSegmenter().segment(ct(fine_grid()), prompt)
-    assert [fault.code for fault in refused.value.faults] == ["PROMPT_OUTSIDE", "PROMPT_OUTSIDE"]
+    assert [fault.code for fault in refused.value.faults].count("PROMPT_OUTSIDE") == 2
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import pytest
 from orientations import grid_around
 
 from ablmargin.errors import InputError, UsageError
-from ablmargin.segmentation.prompts import axis_from, point_from, require_imaged
+from ablmargin.segmentation.prompts import axis_from, point_from, require_imaged, require_prompt
 from ablmargin.segmentation.protocol import Prompt
+from ablmargin.volume import Structure
 
 
 def test_an_axis_has_two_ends():
@@ -39,3 +40,24 @@ def test_points_in_and_outside_of_an_image(orientation):
     assert [fault.code for fault in caught.value.faults] == ["PROMPT_OUTSIDE", "PROMPT_OUTSIDE"]
     assert any("-400, 20, 30" in fault.found for fault in caught.value.faults)
     assert "RAS" in caught.value.faults[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("prompt", "codes"),
+    [
+        (Prompt(axis_mm=((0, 0, 0), (20, 0, 0)), outside_mm=((0, 0, 30),)), []),
+        (Prompt(outside_mm=((0, 0, 0),)), ["PROMPT_MISSING"]),
+        (Prompt(axis_mm=((0, 0, 0), (1, 0, 0))), ["PROMPT_TOO_SHORT"]),
+        (Prompt(axis_mm=((-100, 0, 0), (100, 0, 0))), ["PROMPT_TOO_LONG"]),
+        (Prompt(point_mm=(1, 2, 3), outside_mm=((1, 2, 3),)), ["PROMPT_CONTRADICTORY"]),
+        (Prompt(axis_mm=((-100, 0, 0), (900, 0, 0))), ["PROMPT_OUTSIDE", "PROMPT_TOO_LONG"]),
+    ],
+)
+def test_what_points_at_no_lesion_is_refused_with_everything_wrong(prompt, codes):
+    grid = grid_around((0, 0, 0), shape=(60, 120, 120), spacing_mm=(4.0, 4.0, 4.0))
+    if not codes:
+        require_prompt(prompt, grid, Structure.TUMOR)
+        return
+    with pytest.raises(InputError) as caught:
+        require_prompt(prompt, grid, Structure.TUMOR)
+    assert [fault.code for fault in caught.value.faults] == codes
