@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import ndimage, special
 
@@ -21,8 +23,7 @@ SURE_LOG_ODDS = 1.0
 """Histograms are learned where the answer is surer than this: the border's voxels hold both tissues."""
 MOST_EVIDENCE = 2.5
 ROUNDS, FREE_ROUNDS = 6, 2
-OUTSIDE_REACH_MM = 9.0
-EVIDENCE, COUPLING = 4.0, 2.0
+EVIDENCE = 4.0
 PRIOR_BESIDE_SHAPE = 0.5
 """Weight of the prior once the shape found in the image stands beside it."""
 LIVER_RAMP_MM, LIVER_LOG_ODDS = 3.0, 1.5
@@ -30,13 +31,32 @@ NEIGHBORHOOD_SHARE, NEIGHBORHOOD_MM = 0.06, (0.7, 1.9)
 NEVER = -30.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """How much the parts of an answer count.
+
+    Parameters
+    ----------
+    coupling : float
+        Log odds that a neighborhood adds where it is sure of itself.
+    outside_reach_mm : float
+        How far around the lesion the histogram of the outside is learned.
+    """
+
+    coupling: float = 2.0
+    outside_reach_mm: float = 9.0
+
+
+SIZE_UNSURE = Weights()
+
+
 def solve(
     patch: Patch,
     prior: Array,
     size_mm: float,
     *,
+    weights: Weights = SIZE_UNSURE,
     marks: Array | float = 0.0,
-    rounds: int = ROUNDS,
 ) -> Array:
     """Learn how inside and outside look, and where they are, in turn.
 
@@ -51,6 +71,8 @@ def solve(
         Log odds of lying inside before the image is looked at.
     size_mm : float
         Expected diameter; larger lesions bear wider neighborhoods.
+    weights : Weights
+        How much the parts of the answer count.
     marks : ndarray of float32, optional
         Log odds that count in full to the end: what the reader knows for certain.
 
@@ -63,9 +85,10 @@ def solve(
     prior = np.where(patch.is_image, prior + _liver_log_odds(patch), NEVER).astype(np.float32)
     width = neighborhood_mm(size_mm) / patch.spacing_mm
     log_odds = prior + marks
-    for at in range(rounds):
+    for at in range(ROUNDS):
         inside = special.expit(log_odds)
-        image = EVIDENCE * _evidence(patch, bins, log_odds) + COUPLING * (2 * inside - 1)
+        looks = _evidence(patch, bins, log_odds, weights.outside_reach_mm)
+        image = EVIDENCE * looks + weights.coupling * (2 * inside - 1)
         expected = prior if at < FREE_ROUNDS else PRIOR_BESIDE_SHAPE * prior + ellipsoid_log_odds(patch, inside)
         log_odds = expected + _mean(image, width) + marks
     return log_odds
@@ -76,10 +99,10 @@ def neighborhood_mm(size_mm: float) -> float:
     return float(np.clip(NEIGHBORHOOD_SHARE * size_mm, *NEIGHBORHOOD_MM))
 
 
-def _evidence(patch: Patch, bins: Array, log_odds: Array) -> Array:
+def _evidence(patch: Patch, bins: Array, log_odds: Array, reach_mm: float) -> Array:
     """Log ratio of how often an HU occurs inside and how often outside, near by."""
     inside, outside = (special.expit(sign * log_odds - SURE_LOG_ODDS) for sign in (1, -1))
-    near = _mean(inside, OUTSIDE_REACH_MM / 2 / patch.spacing_mm) + np.float32(1e-4)
+    near = _mean(inside, reach_mm / 2 / patch.spacing_mm) + np.float32(1e-4)
     outside = outside * near * patch.is_image
     width_hu = _kernel_hu(patch, inside, outside)
     ratio = np.log(density(bins, inside, width_hu) / density(bins, outside, width_hu))

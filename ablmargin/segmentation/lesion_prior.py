@@ -14,33 +14,36 @@ END_SD_MM = 1.4
 """How far readers' ends of an axis stray along it."""
 LUMPINESS = 0.12
 """Standard deviation of a lesion's radius about an ellipsoid, as a share."""
-WIDTH, WIDTH_SD = 0.8, 0.17
-"""Half width across the axis, as a share of the half length."""
+WIDTH_SD = 0.17
+"""Of the half width across the axis, as a share of the half length."""
 MOST_LOG_ODDS = 30.0
 _TABLE, _REACH = 96, 3.0
 _NODES = (-1.65, -0.92, -0.39, 0.0, 0.39, 0.92, 1.65)
 """Seven equally likely values of a standard normal variable."""
 
 
-def axis_log_odds(patch: Patch, ends_mm: FloatArray) -> Array:
-    """Prior log odds of an ellipsoid whose one long axis ends at two points, shape (2, 3), its width uncertain."""
+def axis_log_odds(patch: Patch, ends_mm: FloatArray, *, width: float) -> Array:
+    """Prior log odds of an ellipsoid whose one long axis ends at two points, shape (2, 3), its width uncertain.
+
+    ``width`` is the half width expected across the axis, as a share of the half length.
+    """
     half = float(np.linalg.norm(ends_mm[1] - ends_mm[0])) / 2
     offset = patch.offsets_mm(ends_mm.mean(axis=0))
     along = np.tensordot(((ends_mm[1] - ends_mm[0]) / (2 * half**2))[::-1].astype(np.float32), offset, 1)
     across = np.sqrt(np.maximum(_squares(offset) / half**2 - along**2, 0))
-    table = _axis_table(round(min(END_SD_MM / half, 0.5), 2))
+    table = _axis_table(round(min(END_SD_MM / half, 0.5), 2), width)
     index = np.stack([np.abs(along), across]) * np.float32((_TABLE - 1) / _REACH)
     return np.asarray(ndimage.map_coordinates(table, index, order=1, mode="nearest"), np.float32)
 
 
 @lru_cache(maxsize=64)
-def _axis_table(end_sd: float) -> Array:
+def _axis_table(end_sd: float, width: float) -> Array:
     """Log odds over (along, across) in half lengths, averaged over ellipsoids of random width and length."""
     steps = np.linspace(0, _REACH, _TABLE)
     along, across = steps[:, None], steps[None]
     spread = np.hypot(LUMPINESS, end_sd / 2)
     depth = [
-        (1 - np.hypot(along / (1 + 0.6 * end_sd * a), across / (WIDTH + WIDTH_SD * b))) / spread
+        (1 - np.hypot(along / (1 + 0.6 * end_sd * a), across / (width + WIDTH_SD * b))) / spread
         for a in _NODES
         for b in _NODES
     ]

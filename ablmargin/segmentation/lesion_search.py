@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ablmargin.geometry import Array, FloatArray
-from ablmargin.segmentation.lesion_field import neighborhood_mm, solve
+from ablmargin.segmentation.lesion_field import SIZE_UNSURE, Weights, neighborhood_mm, solve
 from ablmargin.segmentation.lesion_patch import Patch, patch_around
 from ablmargin.segmentation.lesion_prior import axis_log_odds, ball_log_odds
 from ablmargin.segmentation.lesion_solid import Solid, solid_at, stretched, unshrunk
@@ -37,6 +37,19 @@ class Detail:
         return float(np.clip(size_mm / self.voxels_across, FINEST_MM, self.coarsest_mm))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What is expected of a lesion whose axis was drawn: its half width, as a share of its half length, and what counts how much."""
+
+    width: float
+    weights: Weights
+
+
+ALONG_AXIS = {
+    Structure.TUMOR: Expected(width=0.72, weights=Weights(coupling=3.0, outside_reach_mm=7.0)),
+    Structure.ABLATION_ZONE: Expected(width=0.8, weights=SIZE_UNSURE),
+}
+"""A tumor lies among tissue that looks like it, and what it looks like tells less than where its axis ends."""
 FINE, COARSE = Detail(voxels_across=22, coarsest_mm=1.8), Detail(voxels_across=11, coarsest_mm=2.6)
 
 
@@ -68,11 +81,12 @@ class Candidate:
     distinction: float
 
 
-def from_axis(scene: Scene, ends_mm: FloatArray, *, detail: Detail = FINE) -> Solid | None:
+def from_axis(scene: Scene, ends_mm: FloatArray, expected: Expected, *, detail: Detail = FINE) -> Solid | None:
     """The solid whose long axis was drawn, shape (2, 3)."""
     length, middle = float(np.linalg.norm(ends_mm[1] - ends_mm[0])), ends_mm.mean(axis=0)
     patch = scene.patch(middle, half_mm=0.65 * length + CONTEXT_MM, size_mm=length, detail=detail)
-    solid = _solved(scene, patch, axis_log_odds(patch, ends_mm), middle, size_mm=length, at_mm=middle)
+    prior = axis_log_odds(patch, ends_mm, width=expected.width)
+    solid = _solved(scene, patch, prior, middle, size_mm=length, at_mm=middle, weights=expected.weights)
     return None if solid is None else stretched(solid, ends_mm)
 
 
@@ -109,10 +123,17 @@ def _ball(patch: Patch, center_mm: FloatArray, radius_mm: float) -> Array:
 
 
 def _solved(
-    scene: Scene, patch: Patch, prior: Array, center_mm: FloatArray, *, size_mm: float, at_mm: FloatArray
+    scene: Scene,
+    patch: Patch,
+    prior: Array,
+    center_mm: FloatArray,
+    *,
+    size_mm: float,
+    at_mm: FloatArray,
+    weights: Weights = SIZE_UNSURE,
 ) -> Solid | None:
     """The solid at a point, given the prior; None if there is none worth a name."""
-    log_odds = solve(patch, prior, size_mm, marks=_marks(scene, patch, center_mm, size_mm))
+    log_odds = solve(patch, prior, size_mm, weights=weights, marks=_marks(scene, patch, center_mm, size_mm))
     solid = solid_at(patch, log_odds, at_mm)
     if solid is None or solid.volume_mm3 < SMALLEST_MM3:
         return None
