@@ -100,7 +100,7 @@ def _found_at(scene: Scene, point_mm: FloatArray, radii_mm: tuple[float, ...]) -
     best = candidates[0].solid
     solid = refined(scene, best, point_mm)
     moved = [of_size(scene, point, best.radius_mm) for point in moved_clicks(solid, point_mm)]
-    return solid, trust_in(solid, moved, rival=_rival(candidates))
+    return solid, trust_in(solid, moved, rival=_rival(candidates), clicked_mm=point_mm)
 
 
 def _rival(candidates: Sequence[Candidate]) -> float:

@@ -17,8 +17,10 @@ LEAST_RIM = 0.35
 """A rim brighter than what lies beyond it by this share of the noise is told; only a reader knows whether it belongs."""
 SMALLEST_RADIUS_MM = 3.8
 LARGEST_SHARE = 1.1
-MOST_RIVAL, LEAST_AGREEMENT = 0.5, 0.88
-MOST_SD_MM = 1.25
+MOST_RIVAL, LEAST_AGREEMENT = 0.6, 0.9
+MOST_OFF_CENTER = 0.7
+"""Readers click well inside; a click near the border of what was found points at something larger."""
+MOST_SD_MM = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +33,9 @@ class _Border:
     remedy: str
 
 
-_WITH_AXIS = _Border(contrast_to_noise=0.7, edge_share=0.66, distinction=0.85, remedy="Mend the contour.")
+_WITH_AXIS = _Border(contrast_to_noise=0.7, edge_share=0.66, distinction=1.15, remedy="Mend the contour.")
 _WITH_CLICK = _Border(
-    contrast_to_noise=0.8, edge_share=0.7, distinction=0.9, remedy="Draw the long axis, or mend the contour."
+    contrast_to_noise=0.7, edge_share=0.66, distinction=0.9, remedy="Draw the long axis, or mend the contour."
 )
 
 
@@ -102,4 +104,9 @@ def _size(trust: Trust, largest_mm: float) -> Iterator[str]:
     if trust.radius_mm < SMALLEST_RADIUS_MM:
         yield (
             f"It is only {2 * trust.radius_mm:.0f} mm wide and may be a part of something larger. {_WITH_CLICK.remedy}"
+        )
+    if trust.off_center > MOST_OFF_CENTER:
+        yield (
+            f"The click lies {100 * trust.off_center:.0f} % of the radius away from the center of what was found, which may be "
+            f"a part of something larger. {_WITH_CLICK.remedy}"
         )

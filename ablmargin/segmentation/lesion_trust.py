@@ -44,6 +44,8 @@ class Trust:
     radius_mm : float
     rim_hu : float
         By how much a thin layer around differs from what is farther out, positive if away from what is inside.
+    off_center : float
+        How far from its center the click lies, as a share of its radius.
     """
 
     contrast_hu: float
@@ -55,13 +57,16 @@ class Trust:
     rival: float
     radius_mm: float
     rim_hu: float
+    off_center: float
 
     @property
     def contrast_to_noise(self) -> float:
         return abs(self.contrast_hu) / self.noise_hu
 
 
-def trust_in(solid: Solid, moved: Sequence[Solid | None], *, rival: float = 0.0) -> Trust:
+def trust_in(
+    solid: Solid, moved: Sequence[Solid | None], *, rival: float = 0.0, clicked_mm: FloatArray | None = None
+) -> Trust:
     """Measure how far a solid can be trusted.
 
     Parameters
@@ -71,7 +76,10 @@ def trust_in(solid: Solid, moved: Sequence[Solid | None], *, rival: float = 0.0)
         What the same method finds with moved prompts.
     rival : float
         Distinction of the best candidate of quite another size, as a share of the chosen one's.
+    clicked_mm : ndarray, shape (3,), optional
+        Where the reader clicked.
     """
+    off = np.zeros(3) if clicked_mm is None else clicked_mm - solid.center_mm
     contrast = _contrast_hu(solid)
     return Trust(
         contrast_hu=contrast,
@@ -83,6 +91,7 @@ def trust_in(solid: Solid, moved: Sequence[Solid | None], *, rival: float = 0.0)
         rival=rival,
         radius_mm=solid.radius_mm,
         rim_hu=_rim_hu(solid),
+        off_center=float(np.linalg.norm(off)) / solid.radius_mm,
     )
 
 

@@ -5,9 +5,12 @@ import pytest
 from scipy import ndimage
 
 from ablmargin.geometry import Geometry
+from ablmargin.segmentation.lesion_doubts import doubts_about_click
 from ablmargin.segmentation.lesion_patch import Patch
+from ablmargin.segmentation.lesion_prior import axis_log_odds
 from ablmargin.segmentation.lesion_solid import Solid, solid_at, stretched, unshrunk
 from ablmargin.segmentation.lesion_trust import trust_in
+from ablmargin.volume import Structure
 
 SPACING = 1.0
 GRID = Geometry(shape=(41, 41, 41), spacing_mm=(SPACING,) * 3, origin_mm=(-20.0, -20.0, -20.0))
@@ -94,3 +97,23 @@ def test_a_rim_differs_from_what_lies_beyond_it_away_from_the_core():
     dark = np.select([DISTANCE < 8, DISTANCE < 10.5], [60.0, 80.0], 100.0)
     assert trust_in(ball(8.0, bright), [ball(8.0)]).rim_hu == pytest.approx(30.0)
     assert trust_in(ball(8.0, dark), [ball(8.0)]).rim_hu == pytest.approx(-20.0)
+
+
+@pytest.mark.parametrize(("off_mm", "is_doubted"), [(5.0, False), (6.0, True)])
+def test_a_click_near_the_border_of_what_was_found_is_doubted(off_mm, is_doubted):
+    """At 5 and 6 mm of 8 mm, which is 0.63 and 0.75 of the radius."""
+    solid = ball(8.0, np.where(DISTANCE < 8, 60.0, 100.0))
+    trust = trust_in(solid, [solid], clicked_mm=np.array([0.0, off_mm, 0.0]))
+    assert trust.off_center == pytest.approx(off_mm / 8, abs=0.01)
+    doubts = doubts_about_click(trust, Structure.TUMOR, largest_mm=20.0)
+    assert any("something larger" in doubt for doubt in doubts) is is_doubted
+    assert len(doubts) == is_doubted
+
+
+@pytest.mark.parametrize("width", [0.72, 0.8])
+def test_a_lesion_is_expected_as_wide_as_its_kind(width):
+    """Halfway along the axis the odds are even where half of all expected widths end."""
+    half_mm = 12.5
+    log_odds = axis_log_odds(patch(DISTANCE), np.array([[-half_mm, 0, 0], [half_mm, 0, 0]]), width=width)
+    across = np.interp(0, -log_odds[20:, 20, 20], np.arange(21.0))
+    assert across == pytest.approx(width * half_mm, abs=0.3)
