@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+
+import numpy as np
 
 from ablmargin.case import Lesion
 from ablmargin.clinical.criteria import COARSE_SLICES_MM
@@ -18,6 +21,9 @@ NOTABLE_CHANGE_MM = 0.05
 """A minimum margin that filled cavities would change by less is the same when told to a tenth of a millimeter."""
 
 SHOWN_PARTS = 3
+
+SAME_TUMOR_SHARE = 0.5
+"""Of the smaller one's voxels, that two tumors share if they are probably one."""
 
 _CALLED = {Structure.TUMOR: "tumor", Structure.ABLATION_ZONE: "ablation zone"}
 
@@ -48,9 +54,10 @@ def too_small(mask: LabelMask) -> str | None:
 
 
 def shape_cautions(lesions: Iterable[Lesion], zones: Sequence[LabelMask]) -> tuple[Caution, ...]:
-    """A word on each mask that is tiny (MASK_TINY) or in several parts (TUMOR_HAS_PARTS, ZONE_HAS_PARTS)."""
-    masks = [*(lesion.tumor for lesion in lesions), *zones]
-    return (*_tiny(masks), *_loose(masks))
+    """A word on masks that are tiny (MASK_TINY), in parts (TUMOR_HAS_PARTS, ZONE_HAS_PARTS) or given twice (TUMORS_OVERLAP)."""
+    known = tuple(lesions)
+    masks = [*(lesion.tumor for lesion in known), *zones]
+    return (*_tiny(masks), *_loose(masks), *_twice(known))
 
 
 def finding_cautions(
@@ -136,6 +143,21 @@ def _contradicted(result: LesionResult) -> Caution | None:
         f"have {minimum_mm:.1f} mm: a part of the tumor or a notch in the ablation zone is thinner than they can follow"
     )
     return Caution(code="VOXELS_CLOSER", message=message)
+
+
+def _twice(lesions: Sequence[Lesion]) -> Iterator[Caution]:
+    """A word on each two tumors of which one holds half of the other or more."""
+    for one, other in combinations(lesions, 2):
+        first, second = one.tumor, other.tumor
+        if not first.geometry.same_grid_as(second.geometry):
+            continue
+        shared = np.count_nonzero(first.voxels & second.voxels)
+        if shared >= SAME_TUMOR_SHARE * min(np.count_nonzero(first.voxels), np.count_nonzero(second.voxels)):
+            message = (
+                f"tumors {one.lesion_id} and {other.lesion_id} lie on each other: each is measured and judged by itself; if "
+                "they are one, give it once"
+            )
+            yield Caution(code="TUMORS_OVERLAP", message=message)
 
 
 def _tiny(masks: Iterable[LabelMask]) -> Iterator[Caution]:

@@ -232,6 +232,13 @@ class TestWords:
             assert extent_of(mask_of(voxels)).across == 2
             assert extent_of(mask_of(voxels)).is_tiny
 
+    @pytest.mark.parametrize(("apart_mm", "told"), [(0.0, ["TUMORS_OVERLAP"]), (3.0, ["TUMORS_OVERLAP"]), (9.0, [])])
+    def test_a_tumor_given_twice_is_told(self, apart_mm, told):
+        """Two balls of 6 mm radius, 3 mm apart, share 0.63 of their volume; 9 mm apart 0.09."""
+        tumors = [mask_of(voxels_of((x_mm, 0, 0), 6)) for x_mm in (0.0, apart_mm)]
+        lesions = [Lesion(lesion_id=str(number), tumor=tumor) for number, tumor in enumerate(tumors, start=1)]
+        assert [caution.code for caution in shape_cautions(lesions, [])] == told
+
     def test_hindrances(self):
         mask = mask_of(voxels_of((0, 0, 0), 6))
         drawn = replace(mask, origin=MaskOrigin(source="automatic", method="a network", reviewed=False))
