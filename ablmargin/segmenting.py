@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from ablmargin.case import Case, Exam, Lesion
 from ablmargin.errors import Caution, Fault, InputError, UsageError
 from ablmargin.exampair import check_sides
+from ablmargin.hazards import sifted
 from ablmargin.progress import Progress, silent
 from ablmargin.segmentation.methods import Methods
 from ablmargin.segmentation.prompts import require_imaged
@@ -17,6 +18,8 @@ from ablmargin.volume import LabelMask, Structure, Volume
 
 DOUBTED = "SEGMENTATION_DOUBTED"
 """A mask that its own maker doesn't trust: refused, unless the reader accepts it by this name."""
+EMPTY = "SEGMENTATION_EMPTY"
+"""A mask without a voxel: always refused."""
 
 _REMEDIES = {
     Structure.LIVER: "Point into it (segment --structure liver --point), or give analyze its outline (--liver-pre, --liver-post).",
@@ -59,7 +62,7 @@ def segment_missing(
     Raises
     ------
     InputError
-        PROMPT_OUTSIDE and SEGMENTATION_DOUBTED, both with all masks that they apply to; SIDES_MIRRORED.
+        PROMPT_OUTSIDE, SEGMENTATION_DOUBTED and SEGMENTATION_EMPTY, with all masks that they apply to; SIDES_MIRRORED.
     """
     _require_imaged(case, tumors, zones)
     chosen = methods or Methods()
@@ -70,9 +73,7 @@ def segment_missing(
     )
     pre, post = _completed(before, chosen, progress), _completed(after, chosen, progress)
     doubted = [*pre.doubted, *post.doubted]
-    nothing = any(mask.is_empty for mask in (*pre.masks, *post.masks, *pre.livers, *post.livers))
-    if doubted and (nothing or DOUBTED not in accepted):
-        raise InputError(*doubted)
+    taken = _taken(doubted, accepted)
     livers = (*pre.livers, *post.livers)
     given = case.pre.liver is not None and case.post.liver is not None
     sides = () if given else check_sides(case.pre.volume, case.post.volume, (livers[0], livers[1]), accepted)
@@ -87,7 +88,7 @@ def segment_missing(
             lesions=(*case.lesions, *lesions),
             zones=(*case.zones, *post.masks),
         ),
-        cautions=(*pre.cautions, *post.cautions, *sides, *(_accepted(fault) for fault in doubted)),
+        cautions=(*pre.cautions, *post.cautions, *sides, *taken),
     )
 
 
@@ -117,7 +118,7 @@ def segment_one(
     UsageError
         If a tumor or a zone is asked for without a place in it.
     InputError
-        PROMPT_OUTSIDE, SEGMENTATION_DOUBTED.
+        PROMPT_OUTSIDE, SEGMENTATION_DOUBTED, SEGMENTATION_EMPTY.
     """
     chosen, is_liver = methods or Methods(), structure is Structure.LIVER
     if prompt.is_empty and not is_liver:
@@ -133,8 +134,8 @@ def segment_one(
     progress(step, 0.0)
     proposal = chosen.of(structure).segment(volume, prompt, liver=None if liver is None or liver.is_empty else liver)
     progress(step, 1.0)
-    if not proposal.is_trusted and (proposal.mask.is_empty or DOUBTED not in accepted):
-        raise InputError(_doubt(f"the {structure}", proposal))
+    if not proposal.is_trusted:
+        _taken([_doubt(f"the {structure}", proposal)], accepted)
     return replace(proposal, mask=_marked(proposal), cautions=(*cautions, *proposal.cautions))
 
 
@@ -228,22 +229,31 @@ def _about_help(liver: Segmentation) -> tuple[Caution, ...]:
 
 
 def _doubt(name: str, proposal: Segmentation) -> Fault:
+    """What speaks against a mask; one without a voxel has a code of its own, which nobody can accept."""
     return Fault(
-        code=DOUBTED,
+        code=EMPTY if proposal.mask.is_empty else DOUBTED,
         source=name,
         found=" ".join(_once(proposal.doubts)).rstrip(".") or "nothing",
         expected="an outline that can be trusted",
-        remedy=f"{_REMEDIES[proposal.mask.structure]} --accept {DOUBTED} takes it all the same.",
+        remedy=_REMEDIES[proposal.mask.structure],
     )
+
+
+def _taken(doubted: Sequence[Fault], accepted: Collection[str]) -> tuple[Caution, ...]:
+    """A word on each doubted mask that was accepted; InputError with all that weren't."""
+    refused, taken = list[Fault](), list[Caution]()
+    for fault in doubted:
+        faults, cautions = sifted([fault], accepted)
+        refused += faults
+        taken += [replace(caution, message=f"{fault.source}: {caution.message}") for caution in cautions]
+    if refused:
+        raise InputError(*refused)
+    return tuple(taken)
 
 
 def _once(doubts: Sequence[str]) -> list[str]:
     """The sentences of all doubts, each once: several may give the same advice."""
     return list(dict.fromkeys(sentence for doubt in doubts for sentence in re.split(r"(?<=[.!]) (?=[A-Z])", doubt)))
-
-
-def _accepted(fault: Fault) -> Caution:
-    return Caution(code=fault.code, message=f"{fault.source}: {fault.found}. It was accepted on purpose.")
 
 
 def _require_imaged(case: Case, tumors: Sequence[Prompt], zones: Sequence[Prompt]) -> None:

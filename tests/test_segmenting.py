@@ -118,8 +118,10 @@ def test_doubts_are_refused_all_together_and_accepted_by_name():
 
 def test_nothing_found_is_never_accepted():
     chosen = methods(tumor=StandIn(Structure.TUMOR, radius=0.0))
-    with pytest.raises(InputError, match=DOUBTED):
+    with pytest.raises(InputError, match="SEGMENTATION_EMPTY"):
         segment_missing(case(), tumors=[HERE], methods=chosen, accepted={DOUBTED})
+    with pytest.raises(InputError, match="SEGMENTATION_EMPTY"):
+        segment_one(exam().volume, Structure.TUMOR, HERE, methods=chosen, accepted={DOUBTED})
 
 
 def test_cautions_say_what_they_are_about():

@@ -11,11 +11,12 @@ from scipy import ndimage
 from ablmargin.geometry import BoolArray, FloatArray, Geometry, Triple
 from ablmargin.itk import resample
 from ablmargin.segmentation.livercore import find_core
-from ablmargin.segmentation.liverdoubts import doubts_about, truncation
+from ablmargin.segmentation.liverdoubts import doubts_about
 from ablmargin.segmentation.liverfill import filled
 from ablmargin.segmentation.liverpasses import Found, Marks, grow
 from ablmargin.segmentation.liverscene import Scene, Values, find_scene
 from ablmargin.segmentation.liverseed import find_seed
+from ablmargin.segmentation.plausible import truncation
 from ablmargin.segmentation.prompts import require_imaged
 from ablmargin.segmentation.protocol import NO_PROMPT, Prompt, Segmentation
 from ablmargin.segmentation.workgrid import WorkImage, edge_padded, work_image

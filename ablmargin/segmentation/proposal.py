@@ -10,17 +10,12 @@ from scipy import ndimage
 
 from ablmargin.errors import Caution
 from ablmargin.geometry import Array, Geometry, Triple
+from ablmargin.segmentation.plausible import truncation, volume_doubts
 from ablmargin.segmentation.protocol import Prompt, Segmentation
 from ablmargin.volume import LabelMask, Structure
 
-PLAUSIBLE_LIVER_ML = (500.0, 4500.0)
-"""A whole liver outside of this range is doubted."""
-
 LARGEST_STRAY_SHARE = 0.05
 """A liver with a larger share of its volume apart from its largest piece is doubted."""
-
-SMALLEST_CUT_CM2 = 15.0
-"""A liver that meets one face of the image over this area or more is cut off."""
 
 _TOUCHING = np.ones((3, 3, 3), np.bool_)
 
@@ -55,35 +50,18 @@ def _proposed_liver(mask: LabelMask, lesions: Sequence[LabelMask], cautions: tup
     for lesion in lesions:
         voxels |= lesion.voxels
     mask = replace(mask, voxels=voxels)
-    cut_cm2 = max(_face_areas_cm2(mask))
-    is_cut = cut_cm2 >= SMALLEST_CUT_CM2
-    if is_cut:
-        message = f"the image doesn't hold the whole liver: {cut_cm2:.0f} cm² of it lie on the image's border"
-        cautions = (*cautions, Caution(code="LIVER_TRUNCATED", message=message))
-    return Segmentation(mask=mask, doubts=_liver_doubts(mask, is_cut=is_cut), cautions=cautions)
+    cut = truncation(mask)
+    told = cautions if cut is None else (*cautions, cut)
+    return Segmentation(mask=mask, doubts=_liver_doubts(mask, is_cut=cut is not None), cautions=told)
 
 
 def _liver_doubts(mask: LabelMask, *, is_cut: bool) -> tuple[str, ...]:
-    doubts = []
-    low, high = PLAUSIBLE_LIVER_ML
-    if not (low <= mask.volume_ml or is_cut) or mask.volume_ml > high:
-        doubts.append(f"The liver has {mask.volume_ml:.0f} ml; {low:.0f} to {high:.0f} ml are plausible.")
+    doubts = [*volume_doubts(mask.volume_ml, is_cut=is_cut)]
     pieces, count = ndimage.label(mask.voxels, structure=_TOUCHING)
     stray = 1.0 - np.bincount(pieces.ravel())[1:].max() / np.count_nonzero(mask.voxels)
     if stray > LARGEST_STRAY_SHARE:
         doubts.append(f"{stray:.0%} of the liver lie apart from its largest piece, in {count - 1} piece(s).")
     return tuple(doubts)
-
-
-def _face_areas_cm2(mask: LabelMask) -> list[float]:
-    """Area of the mask on each of the six outer faces of its grid."""
-    spacing_mm = mask.geometry.spacing_mm
-    pixels_cm2 = [float(np.prod(spacing_mm)) / along / 100 for along in spacing_mm]
-    return [
-        float(np.count_nonzero(mask.voxels.take(end, axis=axis))) * pixels_cm2[axis]
-        for axis in range(3)
-        for end in (0, -1)
-    ]
 
 
 def _pointed_at(mask: LabelMask, prompt: Prompt) -> LabelMask:

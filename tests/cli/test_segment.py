@@ -90,7 +90,7 @@ def test_nothing_found_is_refused(volume_file, program, tmp_path, capsys):
     (tmp_path / "dark.py").write_text(DRAWS_BRIGHT.replace("> 50", "> 5000"), encoding="utf-8")
     words = ["--structure", "tumor", "--point", center(volume_file), "--auto-command", dark, "--accept", DOUBTED]
     assert main(["segment", "--image", str(volume_file), *words, "--out", str(tmp_path / "a.nrrd")]) == 3
-    assert DOUBTED in capsys.readouterr().err
+    assert "SEGMENTATION_EMPTY" in capsys.readouterr().err
 
 
 def test_dicom_in_and_out(ct, program, tmp_path):

@@ -161,7 +161,7 @@ def test_the_likeliest_label_wins_and_the_liver_holds_its_lesions(tmp_path, acti
     lesion = LabelMask(voxels=known, geometry=geometry, structure=Structure.TUMOR)
     liver = model.segmenter(Structure.LIVER).segment(volume, lesions=[lesion])
     np.testing.assert_array_equal(liver.mask.voxels, (voxels >= 100) | known)
-    assert liver.doubts[0].startswith("The liver has 45 ml")  # 10 · 40 · 40 voxels of 2.8 mm³, and 60 more
+    assert liver.doubts[0].startswith("The liver found has 45 ml")  # 10 · 40 · 40 voxels of 2.8 mm³, and 60 more
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "none"])

@@ -81,8 +81,8 @@ def test_a_plausible_liver_is_trusted_and_holds_its_lesions():
 @pytest.mark.parametrize(
     ("liver", "doubt"),
     [
-        (block((5, 5, 5), (9, 15, 15)), "The liver has 400 ml; 500 to 4500 ml are plausible."),
-        (block((2, 2, 2), (22, 22, 22)), "The liver has 8000 ml; 500 to 4500 ml are plausible."),
+        (block((5, 5, 5), (9, 15, 15)), "The liver found has 400 ml; a whole one has 500 to 4500 ml."),
+        (block((2, 2, 2), (22, 22, 22)), "The liver found has 8000 ml; a whole one has 500 to 4500 ml."),
         (block((5, 5, 5), (17, 15, 15)).union(block((20, 5, 5), (22, 15, 15))), "14% of the liver lie apart from its"),
         (block((5, 5, 5), (5, 5, 5)), "No liver was found."),
     ],
