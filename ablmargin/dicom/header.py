@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import FileDataset
+from pydicom.tag import BaseTag, Tag
 
 from ablmargin.dicom.bounded import INFLATED_BYTES, BoundedReader, TooLargeError, TooShortError
 from ablmargin.dicom.pixelplace import PixelPlace, pixel_place
@@ -63,8 +63,12 @@ _TEXTS = (
     "TemporalPositionIdentifier",
 )
 _RAW = ("PixelPaddingValue", "PixelPaddingRangeLimit")
-_TAGS: list[Any] = [*_DECIMALS, *_INTEGERS, *_TEXTS, *_RAW, "SpecificCharacterSet"]
-
+_TAGS: dict[str, BaseTag] = {
+    keyword: Tag(keyword) for keyword in (*_DECIMALS, *_INTEGERS, *_TEXTS, *_RAW, "SpecificCharacterSet")
+}
+_SHORT_BYTES = 2
+_ESCAPE = b"\x1b"
+"""Where this occurs, ASCII codes may stand for other letters."""
 
 _ENDS_EARLY = (EOFError, TooShortError, struct.error)
 
@@ -168,7 +172,7 @@ def read_header(path: Path, source: str) -> SliceHeader:
     with path.open("rb") as file, quiet():
         try:
             reader: Any = BoundedReader(file, path.stat().st_size)
-            dataset = pydicom.dcmread(reader, stop_before_pixels=True, specific_tags=_TAGS)
+            dataset = pydicom.dcmread(reader, stop_before_pixels=True, specific_tags=[*_TAGS.values()])
             return _header(dataset, path, source, pixel_place(dataset, file))
         except OSError:
             raise
@@ -211,6 +215,10 @@ def _header(dataset: FileDataset, path: Path, source: str, pixels: PixelPlace | 
 
 
 def _text(dataset: FileDataset, keyword: str) -> str:
+    """A text attribute; plain ASCII, which nearly all are, isn't sent through pydicom's slow conversion."""
+    raw = _raw(dataset, keyword)
+    if raw is not None and raw.isascii() and _ESCAPE not in raw:
+        return raw.decode("ascii").strip(" \0")
     try:
         value = dataset.get(keyword)
         if value is None:
@@ -226,16 +234,20 @@ def _is_list(value: object) -> bool:
 
 
 def _integer(dataset: FileDataset, keyword: str) -> int | None:
+    """An attribute of the kind US; what can't be read as such is as good as absent: the checks then name the attribute."""
+    raw, tag = _raw(dataset, keyword), _TAGS[keyword]
+    if raw is not None and len(raw) == _SHORT_BYTES and dataset.get_item(tag).VR in {None, "US"}:
+        return int.from_bytes(raw, "little" if dataset.original_encoding[1] else "big")
     try:
         value = dataset.get(keyword)
         return None if value is None else int(value)
-    except Exception:  # noqa: BLE001 - unusable is as good as absent; the checks then name the attribute
+    except Exception:  # noqa: BLE001 - as above
         return None
 
 
 def _raw(dataset: FileDataset, keyword: str) -> bytes | None:
-    tag = tag_for_keyword(keyword)
-    element = dataset.get_item(tag) if tag is not None and tag in dataset else None
+    tag = _TAGS[keyword]
+    element = dataset.get_item(tag) if tag in dataset else None
     value = getattr(element, "value", None)
     return value if isinstance(value, bytes) else None
 
