@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import data_store
 import numpy as np
 import pydicom.data
 import pytest
@@ -17,6 +18,7 @@ from ablmargin.loading import load_image, load_mask
 from ablmargin.volume import Structure
 
 PYDICOM_FILES = Path(pydicom.data.__file__).parent / "test_files"
+MORE_FILES = Path(data_store.__file__).parent
 
 
 @pytest.mark.data
@@ -89,15 +91,23 @@ def test_nifti_abdomen(data_folder):
 class TestFilesOfPydicom:
     """What other readers are tested by: every kind of object, many of them damaged on purpose."""
 
-    def test_each_is_right_or_refused_by_name(self):
+    @pytest.mark.parametrize(
+        ("files", "codes"),
+        [
+            (sorted(PYDICOM_FILES.iterdir()), {"NOT_CT", "SERIES_TOO_SHORT", "FILE_TRUNCATED", "NO_IMAGE"}),
+            (sorted(MORE_FILES.rglob("*.dcm")), {"NOT_CT", "SERIES_TOO_SHORT"}),
+        ],
+        ids=["pydicom", "pydicom-data"],
+    )
+    def test_each_is_right_or_refused_by_name(self, files, codes):
         outcomes = set()
-        for path in sorted(PYDICOM_FILES.iterdir()):
+        for path in files:
             if path.is_file():
                 try:
                     load_image(path)
                 except InputError as error:
                     outcomes |= {fault.code for fault in error.faults}
-        assert {"NOT_CT", "SERIES_TOO_SHORT", "FILE_TRUNCATED", "NO_IMAGE"} <= outcomes
+        assert codes <= outcomes
 
     def test_all_in_one_folder(self):
         """Seven patients' series of CT and MR: five slices make a volume, the others are two scouts or have gaps."""
