@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import hypot, inf, isfinite
+from math import inf, isfinite
 
-from ablmargin.case import Lesion, RasMutation
+from ablmargin.case import Lesion
 from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, THRESHOLDS_MM, Judgement, Measured, judge
-from ablmargin.geometry import FloatArray, Geometry, PointTransform
+from ablmargin.geometry import FloatArray, PointTransform
+from ablmargin.hindrances import hindrances_of, is_constrained
 from ablmargin.metrics.capsule import Capsule, measure_capsule
 from ablmargin.metrics.completion import Completion, propose_completion
 from ablmargin.metrics.coverage import measure_coverage
@@ -16,66 +17,14 @@ from ablmargin.metrics.distance import voxelize
 from ablmargin.metrics.evidence import closest_voxel_mm, most_allowed_mm
 from ablmargin.metrics.margin import MarginResult, measure_margin
 from ablmargin.metrics.raw import raw_minimum_mm
-from ablmargin.metrics.shapes import taken_in_mm
 from ablmargin.metrics.spreads import margin_sds_mm
-from ablmargin.metrics.surface import Surface, surface_of
+from ablmargin.metrics.surface import Surface
 from ablmargin.metrics.uncertainty import MarginBounds, bound_margin, sampling_error_p95_mm
 from ablmargin.metrics.zones import share_of_zones_near
 from ablmargin.registration.local_error import LocalError
 from ablmargin.result import LesionResult
+from ablmargin.target import Rule, Target
 from ablmargin.volume import LabelMask, Structure
-
-NOT_SEEN = "Part of the tumor lies outside of the exam after ablation, where nobody knows what was ablated."
-NOTABLE_EXCUSE_MM = 0.6
-"""Tumor that may reach out of the zone at the capsule by more than this may be unablated, though the voxels can't tell."""
-PROPOSED_LIVER = (
-    "The tumor lies below the capsule, and the liver whose border excuses a part of its margin was outlined by the software "
-    "and not reviewed by a reader."
-)
-NOTABLE_GAIN_MM = 0.05
-"""A constrained minimum that is larger by less is the same when told to a tenth of a millimeter."""
-MOST_OUTSIDE = 0.2
-"""Share of a tumor's surface beyond the liver's outline; with more, the outline is wrong. A tumor of 8 mm radius that sticks
-out by 3 mm has 0.11, outlines a millimeter too small add nearly nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Target:
-    """What every tumor of a case is measured against: the union of the zones, and the liver around it.
-
-    ``imaged`` is the grid of the exam after ablation, where there is one: what lies outside of it wasn't seen.
-    ``untreated_mm``, shape (n, 3), are centers of voxels that weren't ablated, though the zone's surface takes them in.
-    """
-
-    ablated: LabelMask
-    zone: Surface
-    untreated_mm: FloatArray
-    liver: LabelMask | None
-    imaged: Geometry | None
-
-    @classmethod
-    def of(cls, ablated: LabelMask, liver: LabelMask | None, *, imaged: Geometry | None = None) -> Target:
-        """Make the zone's surface once for all lesions."""
-        zone = surface_of(ablated)
-        return cls(ablated=ablated, zone=zone, untreated_mm=taken_in_mm(ablated, zone), liver=liver, imaged=imaged)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """What a margin is judged by, and with how much doubt.
-
-    ``contour_sd_mm`` is the standard deviation of one drawn contour; a mask whose origin tells a larger one has that.
-    ``hindrances`` are reasons, as sentences, why these images or masks can't carry a verdict.
-    """
-
-    ras_mutation: RasMutation
-    contour_sd_mm: float
-    hindrances: tuple[str, ...] = ()
-    seed: int = 0
-
-    def contours_sd_mm(self, *masks: LabelMask) -> float:
-        """Of independent contours together, as the tumor's and the zone's."""
-        return hypot(*(max(self.contour_sd_mm, mask.origin.contour_sd_mm or 0.0) for mask in masks))
 
 
 def measure_lesion(
@@ -107,7 +56,7 @@ def measure_lesion(
     depth = _depth(moved, target)
     margin = measure_margin(moved, target.zone, depth=depth)
     capsules = {threshold: _capsule(margin, target, depth, threshold) for threshold in THRESHOLDS_MM}
-    constrained = {threshold: _is_constrained(margin, capsule) for threshold, capsule in capsules.items()}
+    constrained = {threshold: is_constrained(margin, capsule) for threshold, capsule in capsules.items()}
     required = REQUIRED_MARGIN_MM[rule.ras_mutation]
     voxels = _voxels_say(lesion, (tumor, moved), target, transform=post_from_pre)
     most = most_allowed_mm(
@@ -136,7 +85,7 @@ def measure_lesion(
             bounds,
             constrained,
             rule,
-            hindrances=_hindrances(rule, target, margin, seen=voxels.seen, capsule=capsules[required]),
+            hindrances=hindrances_of(rule, target, margin, seen=voxels.seen, capsule=capsules[required]),
         ),
         completion=(
             _completion(margin, moved, target, capsules[required], depth, required_mm=required) if voxels.seen else None
@@ -179,35 +128,6 @@ def _judgement(
     return judge(measured, rule.ras_mutation, hindrances=hindrances)
 
 
-def _hindrances(
-    rule: Rule, target: Target, margin: MarginResult, *, seen: bool, capsule: Capsule | None
-) -> tuple[str, ...]:
-    found = [*rule.hindrances]
-    if not seen:
-        found.append(NOT_SEEN)
-    if _rests_on_proposed_liver(target, margin, capsule):
-        found.append(PROPOSED_LIVER)
-    if capsule is not None and capsule.outside_share > MOST_OUTSIDE:
-        found.append(
-            f"{capsule.outside_share:.0%} of the tumor's surface lies outside the liver's outline: what could be ablated "
-            "there isn't known."
-        )
-    if capsule is not None and capsule.excused_mm > NOTABLE_EXCUSE_MM:
-        found.append(
-            f"At the capsule the tumor may reach up to {capsule.excused_mm:.1f} mm out of the ablation zone; the slices "
-            "can't tell whether it was ablated there."
-        )
-    return tuple(found)
-
-
-def _rests_on_proposed_liver(target: Target, margin: MarginResult, capsule: Capsule | None) -> bool:
-    """Whether a liver that nobody reviewed lets the judged minimum come out larger than that over the whole surface."""
-    if target.liver is None or target.liver.origin.reviewed or not _is_constrained(margin, capsule):
-        return False
-    constrained_mm = margin.constrained_minimum_mm
-    return constrained_mm is not None and constrained_mm > margin.minimum_mm + NOTABLE_GAIN_MM
-
-
 def _moved(tumor: Surface, transform: PointTransform | None, target: Target) -> Surface:
     return tumor if transform is None else tumor.moved(transform, frame_uid=target.zone.frame_uid)
 
@@ -238,10 +158,6 @@ def _capsule(margin: MarginResult, target: Target, depth: LiverDepth | None, req
     return measure_capsule(margin, required_mm=required_mm, zone=target.zone, depth=depth)
 
 
-def _is_constrained(margin: MarginResult, capsule: Capsule | None) -> bool:
-    return capsule is not None and capsule.subcapsular and margin.constrained_mm is not None
-
-
 def _completion(
     margin: MarginResult,
     moved: Surface,
@@ -251,7 +167,7 @@ def _completion(
     *,
     required_mm: float,
 ) -> Completion | None:
-    constrained = margin.constrained_mm if _is_constrained(margin, capsule) else None
+    constrained = margin.constrained_mm if is_constrained(margin, capsule) else None
     return propose_completion(
         moved,
         target.zone,

@@ -10,7 +10,7 @@ from ablmargin.case import Anatomy, Case, Lesion, RasMutation
 from ablmargin.cautions import coarse_slices, finding_cautions, not_reviewed, shape_cautions, too_small
 from ablmargin.errors import Caution
 from ablmargin.loading import require_targets
-from ablmargin.measurement import Rule, Target, measure_lesion
+from ablmargin.measurement import measure_lesion
 from ablmargin.metrics.livers import liver_across_gaps, liver_seen_in_either
 from ablmargin.metrics.surface import surface_of
 from ablmargin.preconditions import livers_around_targets, require_together
@@ -31,6 +31,7 @@ from ablmargin.result import (
     target_records,
 )
 from ablmargin.surroundings import vessel_cautions, with_surroundings
+from ablmargin.target import Rule, Target
 from ablmargin.threads import one_blas_thread
 from ablmargin.volume import LabelMask, Structure
 

@@ -27,7 +27,7 @@ from capsule_cases import REQUIRED_MM, UNABLATED, VARIANTS, Measured, Truth, acc
 from ablmargin.case import RasMutation
 from ablmargin.clinical.criteria import COARSE_SLICES_MM, THRESHOLDS_MM, Verdict, judge
 from ablmargin.clinical.criteria import Measured as Bounded
-from ablmargin.measurement import NOTABLE_EXCUSE_MM
+from ablmargin.hindrances import NOTABLE_EXCUSE_MM
 from ablmargin.metrics.uncertainty import sampling_error_p95_mm
 
 LIMIT_MM = 0.3

@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from ablmargin.case import Lesion, RasMutation
 from ablmargin.geometry import BoolArray, Geometry
-from ablmargin.measurement import Rule, Target, measure_lesion
+from ablmargin.measurement import measure_lesion
 from ablmargin.metrics.completion import propose_completion
 from ablmargin.metrics.coverage import measure_coverage
 from ablmargin.metrics.depth import LiverDepth
@@ -37,6 +37,7 @@ from ablmargin.metrics.surface import surface_of
 from ablmargin.metrics.uncertainty import bound_margin, sampling_error_p95_mm
 from ablmargin.registration.local_error import LocalError
 from ablmargin.result import LesionResult
+from ablmargin.target import Rule, Target
 from ablmargin.volume import LabelMask, Structure
 
 GRID = Geometry(shape=(300, 512, 512), spacing_mm=(1.0, 0.7, 0.7), origin_mm=(-178.85, -178.85, -149.5))

@@ -12,10 +12,12 @@ from ablmargin.case import Lesion, RasMutation
 from ablmargin.clinical.criteria import Verdict
 from ablmargin.errors import InputError
 from ablmargin.geometry import Geometry
-from ablmargin.measurement import NOT_SEEN, PROPOSED_LIVER, Rule, Target, measure_lesion
+from ablmargin.hindrances import NOT_SEEN, PROPOSED_LIVER
+from ablmargin.measurement import measure_lesion
 from ablmargin.metrics.surface import surface_of
 from ablmargin.pipeline import Settings, measure_masks
 from ablmargin.registration.local_error import LocalError
+from ablmargin.target import Rule, Target
 from ablmargin.volume import LabelMask, MaskOrigin, Structure
 
 GRID = grid_around((0, 0, 0), shape=(60, 90, 90), spacing_mm=(1.0, 0.8, 0.8))

@@ -10,12 +10,13 @@ import numpy as np
 from ablmargin.case import Case, Exam, Lesion, RasMutation, SeriesRecord
 from ablmargin.errors import Caution
 from ablmargin.geometry import FloatArray, Geometry
-from ablmargin.measurement import Rule, Target, measure_lesion
+from ablmargin.measurement import measure_lesion
 from ablmargin.metrics.surface import surface_of
 from ablmargin.registration.local_error import LocalError
 from ablmargin.registration.quality import RegistrationQuality
 from ablmargin.registration.transform import RigidTransform, SplineTransform
 from ablmargin.result import CaseResult, MaskRecord, Outlines, Provenance
+from ablmargin.target import Rule, Target
 from ablmargin.volume import LabelMask, Structure, Volume
 
 PRE = Geometry(shape=(44, 76, 84), spacing_mm=(3.0, 1.8, 1.8), origin_mm=(-80.0, -70.0, 10.0), frame_uid="1.2.3")
