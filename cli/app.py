@@ -81,7 +81,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         say("ablmargin: interrupted")
         return EXIT_INTERRUPTED
     except OSError as error:
-        say(f"ablmargin: {error.strerror or error}: {error.filename or 'standard output'}")
+        say(f"ablmargin: {error.strerror or error}: {error.filename or 'writing a file or standard output'}")
         return EXIT_FAILED
     if code == EXIT_INTERRUPTED:  # typer has caught the interruption itself
         say("ablmargin: interrupted")

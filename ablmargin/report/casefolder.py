@@ -218,13 +218,19 @@ def _require_free(out: Path, *, overwrite: bool) -> None:
 
 
 def _move_into_place(folder: Path, out: Path, *, overwrite: bool) -> None:
+    """Give the finished folder its name; what had it is kept aside, and gets it back if that fails."""
     _require_free(out, overwrite=overwrite)  # again: another run may have finished meanwhile
+    kept = None
     if out.is_dir():
-        if any(out.iterdir()):
-            out.rename(_previous(out))
-        else:
-            out.rmdir()
-    folder.rename(out)
+        kept = out.rename(_previous(out))
+    try:
+        folder.rename(out)
+    except BaseException:
+        if kept is not None:
+            kept.rename(out)
+        raise
+    if kept is not None and not any(kept.iterdir()):
+        kept.rmdir()
     _sync_folder(out.parent)
 
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import stat
+import sys
 
 import numpy as np
 import pytest
@@ -266,6 +268,47 @@ def test_failure_leaves_nothing_and_touches_nothing(tmp_path, monkeypatch, masks
         write_case_folder(masks_only, tmp_path / "out", overwrite=True, command=[])
     assert names(tmp_path) == {"out/old.txt"}
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+class FullDisk:
+    """Lets the n-th change of the disk fail; Python tells of each before it happens."""
+
+    CHANGES = frozenset({"os.mkdir", "os.rename", "os.rmdir", "open"})
+
+    def __init__(self) -> None:
+        self.left = -1
+        sys.addaudithook(self._before)  # for good: it must know when it is off
+
+    def _before(self, event, details):
+        is_change = event in self.CHANGES and (event != "open" or set(str(details[1])) & set("wxa+"))
+        if self.left < 0 or not is_change:
+            return
+        self.left -= 1
+        if self.left < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_wherever_writing_fails_the_old_case_stays_and_nothing_else(tmp_path, masks_only):
+    disk, failures = FullDisk(), 0
+    for number in range(99):
+        place = tmp_path / str(number)
+        out = place / "out"
+        with new_folder(out, overwrite=False) as folder:
+            (folder / "old.txt").write_text("old")
+        disk.left = number
+        try:
+            write_case_folder(masks_only, out, overwrite=True, command=[])
+        except (OSError, UsageError):
+            failures += 1
+            assert names(place) == {"out/old.txt"}
+            assert [path.name for path in place.iterdir()] == ["out"]
+        else:
+            assert "result.json" in names(out)
+            assert "old.txt" in names(place / "out.previous-1")
+            if disk.left >= 0:
+                break
+    disk.left = -1
+    assert failures > 6
 
 
 def test_share_that_cannot_sync_folders_loses_no_case(tmp_path, monkeypatch):
