@@ -5,11 +5,14 @@ Nothing is repaired silently: what can't be one box of voxels is refused, what i
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ablmargin.dicom.discover import SeriesFiles
+from ablmargin.dicom.enhanced import concatenation_cautions
 from ablmargin.dicom.filechecks import file_faults
 from ablmargin.dicom.groups import close_groups, equal_groups, orientation_of
 from ablmargin.dicom.header import SliceHeader
@@ -51,7 +54,7 @@ def check_series(series: SeriesFiles, accepted: Collection[str] = ()) -> Checked
     """
     kept, cautions = without_strays(series.headers)
     kept, found = without_copies(kept)
-    cautions = [*cautions, *found, *instance_cautions(kept), *kind_cautions(kept)]
+    cautions = [*cautions, *found, *instance_cautions(kept), *concatenation_cautions(kept), *kind_cautions(kept)]
     faults = [fault for header in kept for fault in file_faults(header)]
     if "FILE_TRUNCATED" in accepted:
         kept = _without_files(kept, {fault.source for fault in faults if fault.code == "FILE_TRUNCATED"})
@@ -73,28 +76,40 @@ def _without_files(headers: Sequence[SliceHeader], sources: set[str]) -> list[Sl
 
 
 def without_copies(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], list[Caution]]:
-    """Leave out second copies of a file: same SOPInstanceUID, place and rescale, same bytes from the pixels on."""
+    """Leave out second copies of a slice: same SOPInstanceUID, place and rescale, same bytes of pixels."""
     seen: dict[Hashable, list[SliceHeader]] = {}
     for header in headers:
         rescale = (header.rescale_slope, header.rescale_intercept_hu)
-        seen.setdefault((header.texts["SOPInstanceUID"], header.position_mm, rescale), []).append(header)
-    copies = [header for group in seen.values() if len(group) > 1 for header in _copies_in(group)]
+        instance = (header.texts["SOPInstanceUID"], header.frame, header.position_mm, rescale)
+        seen.setdefault(instance, []).append(header)
+    digest_of = functools.cache(_digest)
+    copies = [header for group in seen.values() for header in _copies_in(group, digest_of)]
     if not copies:
         return list(headers), []
     message = f"{len(copies)} second copies of slices were left out"
-    return [h for h in headers if h not in copies], [Caution(code="DUPLICATE_INSTANCE", message=message)]
+    left_out = {id(header) for header in copies}
+    return [h for h in headers if id(h) not in left_out], [Caution(code="DUPLICATE_INSTANCE", message=message)]
 
 
-def _copies_in(group: Sequence[SliceHeader]) -> list[SliceHeader]:
-    first, *others = group
-    wanted = _pixel_digest(first)
-    return [header for header in others if _pixel_digest(header) == wanted]
+def _copies_in(group: Sequence[SliceHeader], digest_of: Callable[[Path, int, int], bytes]) -> list[SliceHeader]:
+    if len(group) == 1:
+        return []
+    first, *others = (digest_of(header.path, *_pixel_bytes(header)) for header in group)
+    return [header for header, digest in zip(group[1:], others, strict=True) if digest == first]
 
 
-def _pixel_digest(header: SliceHeader) -> bytes:
-    with header.path.open("rb") as file:
-        file.seek(header.pixels.start if header.pixels else 0)
-        return hashlib.file_digest(file, "sha256").digest()
+def _pixel_bytes(header: SliceHeader) -> tuple[int, int]:
+    """Where a slice's pixels begin and how many bytes they are; where they are compressed, all that the file holds."""
+    start = header.pixels.start if header.pixels else 0
+    if header.pixels is None or header.pixels.length is None:
+        return start, header.file_bytes
+    return start + header.frame * header.frame_bytes, min(header.frame_bytes, header.file_bytes)
+
+
+def _digest(path: Path, start: int, count: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return hashlib.sha256(file.read(count)).digest()
 
 
 def instance_cautions(headers: Sequence[SliceHeader]) -> list[Caution]:
@@ -104,7 +119,7 @@ def instance_cautions(headers: Sequence[SliceHeader]) -> list[Caution]:
     if len(numbers) == len(headers) and len(set(numbers)) == len(numbers) and numbers and numbers[0] > 1:
         message = f"instance numbers run from {numbers[0]} to {numbers[-1]}: slices may be missing at an end"
         cautions.append(Caution(code="SERIES_INCOMPLETE", message=message))
-    uids = [header.texts["SOPInstanceUID"] for header in headers]
+    uids = [(header.texts["SOPInstanceUID"], header.frame) for header in headers]
     if len(set(uids)) < len(uids):
         message = f"{len(uids)} slices share {len(set(uids))} SOPInstanceUID(s); all of them were used"
         cautions.append(Caution(code="UID_DUPLICATE", message=message))
@@ -194,14 +209,14 @@ def merged(faults: Iterable[Fault]) -> tuple[Fault, ...]:
 
 
 def names(headers: Sequence[SliceHeader]) -> str:
-    """The files of some slices, in words."""
+    """The files of some slices, or the frames of a file, in words."""
     return _listed([header.source for header in headers])
 
 
 def _listed(sources: Sequence[str]) -> str:
     if len(sources) <= 4:
         return ", ".join(sources)
-    return f"{', '.join(sources[:3])} and {len(sources) - 3} more files"
+    return f"{', '.join(sources[:3])} and {len(sources) - 3} more"
 
 
 def _spacing(header: SliceHeader) -> Sequence[float] | None:
@@ -213,7 +228,7 @@ def _mixed(groups: list[list[SliceHeader]], code: str, keyword: str, expected: s
     return Fault(
         code=code,
         source=shown,
-        found=f"{len(groups)} different values, in {' + '.join(str(len(group)) for group in groups[:6])} files",
+        found=f"{len(groups)} different values, in {' + '.join(str(len(group)) for group in groups[:6])} slices",
         expected=expected,
         remedy="Give a folder that holds the files of one series of one patient only.",
         attribute=attribute(keyword),

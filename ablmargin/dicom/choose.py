@@ -15,7 +15,6 @@ _FOREIGN = {
     "NOT_DICOM": "no DICOM",
     "ARCHIVE_UNSAFE": "archive",
     "NOT_CT": "DICOM of another kind",
-    "MULTI_FRAME": "multi-frame CT",
     "GEOM_MISSING_TAG": "image without a place in the patient",
 }
 _UNOPENED = {
@@ -85,7 +84,7 @@ def _named(discovery: Discovery, wanted: str) -> SeriesFiles:
 
 def _nothing_found(discovery: Discovery) -> list[Fault]:
     """Why there is no CT series: images of another kind, damaged files, or nothing of the sort."""
-    remedy = "Give a folder of classic CT images, or a volume file (.nii, .nii.gz, .nrrd, .mha)."
+    remedy = "Give a folder of CT images, or a volume file (.nii, .nii.gz, .nrrd, .mha)."
     told = [file for file in discovery.skipped if file.code != "NOT_DICOM"]
     if told:
         return [
@@ -93,7 +92,7 @@ def _nothing_found(discovery: Discovery) -> list[Fault]:
                 code=file.code,
                 source=file.source,
                 found=file.reason,
-                expected="CT Image Storage, a file a slice",
+                expected="CT slices, a file each or all in one (Enhanced CT)",
                 remedy=remedy,
                 attribute=file.attribute,
             )

@@ -16,6 +16,7 @@ import pydicom
 import SimpleITK as sitk
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID, RLELossless
 
@@ -52,7 +53,7 @@ def stored_values(header: SliceHeader) -> NDArray[Any]:
         if syntax.is_compressed and not syntax.is_deflated and syntax != RLELossless:
             values = _decoded_by_gdcm(header)
         elif header.pixels is not None and header.pixels.length is not None:
-            values = _uncompressed(header, header.pixels.start)
+            values = _uncompressed(header, header.pixels.start + header.frame * header.frame_bytes)
         else:
             values = _decoded_by_pydicom(header)
     except DecodingError:
@@ -96,13 +97,17 @@ def _uncompressed(header: SliceHeader, start: int) -> NDArray[Any]:
 def _decoded_by_pydicom(header: SliceHeader) -> NDArray[Any]:
     with quiet():
         tags = [*_PIXEL_FORMAT, "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames"]
-        values: NDArray[Any] = pixel_array(pydicom.dcmread(header.path, specific_tags=list(tags)), raw=True)
+        dataset = pydicom.dcmread(header.path, specific_tags=list(tags))
+        values: NDArray[Any] = pixel_array(dataset, raw=True, index=header.frame)
     return values
 
 
 def _decoded_by_gdcm(header: SliceHeader) -> NDArray[Any]:
     with quiet():
-        original = pydicom.dcmread(header.path, specific_tags=list(_PIXEL_FORMAT))
+        original = pydicom.dcmread(header.path, specific_tags=[*_PIXEL_FORMAT, "NumberOfFrames"])
+    frames = int(original.get("NumberOfFrames") or 1)
+    if frames > 1:
+        original.PixelData = encapsulate([get_frame(original.PixelData, header.frame, number_of_frames=frames)])
     if _END_OF_IMAGE not in original.PixelData[-64:]:
         raise DecodingError("the compressed stream ends early: it has no end-of-image mark")
     with tempfile.TemporaryDirectory(prefix="ablmargin-") as folder:

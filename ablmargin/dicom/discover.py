@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pydicom.uid
 
+from ablmargin.dicom.enhanced import MULTI_FRAME, frame_headers
 from ablmargin.dicom.header import SliceHeader, UnreadableFileError, read_header
 from ablmargin.dicom.split import parts_of
 from ablmargin.dicom.text import attribute, printable, uid_of
@@ -18,7 +20,6 @@ from ablmargin.progress import Progress, silent
 
 _ARCHIVES = (b"PK\3\4", b"PK\5\6", b"7z\xbc\xaf", b"Rar!")
 _TAR_MARK, _TAR_OFFSET = b"ustar", 257
-_MULTI_FRAME = {pydicom.uid.EnhancedCTImageStorage, pydicom.uid.LegacyConvertedEnhancedCTImageStorage}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,33 +80,32 @@ def discover(path: Path, *, progress: Progress = silent) -> Discovery:
     skipped = list(places.skipped)
     for done, file in enumerate(places.files):
         found = _look_at(file, places.name_of(file))
-        if isinstance(found, SliceHeader):
-            headers.append(found)
-        elif found is not None:
+        if isinstance(found, Skipped):
             skipped.append(found)
+        else:
+            headers.extend(found)
         progress("reading headers", (done + 1) / len(places.files))
     return Discovery(source=str(path), series=_grouped(headers, skipped, str(path)), skipped=tuple(skipped))
 
 
-def _look_at(path: Path, source: str) -> SliceHeader | Skipped | None:
-    """The header of a CT image; why the file is skipped; or None for a DICOMDIR."""
+def _look_at(path: Path, source: str) -> Sequence[SliceHeader] | Skipped:
+    """The slices in a file, none in a DICOMDIR; or why it is skipped."""
     skip = partial(_skip, path, source)
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return skip("NOT_A_FILE", "a link, pipe or device, which is not followed")
         if path.name.upper() in FILE_SET_NAMES:
-            return None
+            return ()
         if path.stat().st_size == 0:
             return skip("FILE_TRUNCATED" if path.suffix.lower() == ".dcm" else "NOT_DICOM", "empty file")
         foreign = _foreign(path)
         if foreign is not None:
             return skip(*foreign)
-        header = read_header(path, source)
+        return _sorted_out(read_header(path, source))
     except OSError:
         return skip("FILE_UNREADABLE", "can't be opened")
     except UnreadableFileError as error:
-        return skip(error.code, str(error))
-    return _sorted_out(header)
+        return skip(error.code, str(error), error.keyword)
 
 
 def _skip(path: Path, source: str, code: str, reason: str, keyword: str | None = None) -> Skipped:
@@ -124,27 +124,27 @@ def _foreign(path: Path) -> tuple[str, str] | None:
     return "NOT_DICOM", "not DICOM, in spite of its name" if path.suffix.lower() == ".dcm" else "not DICOM"
 
 
-def _sorted_out(header: SliceHeader) -> SliceHeader | Skipped | None:
-    """The header if it is a CT image's, else what it is instead."""
+def _sorted_out(header: SliceHeader) -> Sequence[SliceHeader] | Skipped:
+    """The slices of a CT file, one or a frame each, else what it is instead."""
     sop_class = header.texts["SOPClassUID"]
     skip = partial(_skip, header.path, header.source)
     if sop_class == MEDIA_DIRECTORY:
-        return None
+        return ()
     if not sop_class:
         return skip("FILE_TRUNCATED", "damaged header (no SOPClassUID)")
+    if sop_class in MULTI_FRAME:
+        return frame_headers(header)
     if sop_class != pydicom.uid.CTImageStorage:
         return skip(*_other_kind(header, sop_class))
     if header.pixels is None:
         return skip("FILE_TRUNCATED", "it ends before its pixels")
-    return header
+    return (header,)
 
 
 def _other_kind(header: SliceHeader, sop_class: str) -> tuple[str, str, str]:
-    """Code, words and attribute of an object that is no classic CT image."""
+    """Code, words and attribute of an object that is no CT image."""
     uid, modality = uid_of(sop_class), printable(header.texts["Modality"]) or "unknown"
     kind = f"{'a private object' if uid.is_private else printable(uid.name)}, modality {modality}"
-    if sop_class in _MULTI_FRAME:
-        return "MULTI_FRAME", f"{kind}, all slices in one file", "SOPClassUID"
     if modality != "CT":
         return "NOT_CT", kind, "Modality"
     if header.position_mm is None:

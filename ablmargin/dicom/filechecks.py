@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ablmargin.dicom.header import GEOMETRY_LENGTHS, RESCALE_LENGTHS, SliceHeader
+from ablmargin.dicom.decimals import GEOMETRY_LENGTHS, RESCALE_LENGTHS
+from ablmargin.dicom.header import SliceHeader
 from ablmargin.dicom.text import attribute, printable, uid_of
 from ablmargin.errors import Fault
 
@@ -120,7 +121,8 @@ def _missing_bytes(header: SliceHeader) -> int:
     if header.pixels is None or header.pixels.length is None:
         return 0
     there = min(header.pixels.length, header.file_bytes - header.pixels.start)
-    return max(header.frame_bytes - there, 0)
+    before = header.frame * header.frame_bytes
+    return min(max(before + header.frame_bytes - there, 0), header.frame_bytes)
 
 
 def _fault(header: SliceHeader, code: str, keyword: str, found: str, *, expected: str, remedy: str) -> Fault:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,19 +9,18 @@ from typing import Any
 
 import pydicom
 from pydicom.dataset import FileDataset
+from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
 
 from ablmargin.dicom.bounded import INFLATED_BYTES, BoundedReader, TooLargeError, TooShortError
+from ablmargin.dicom.decimals import DECIMALS, measures
 from ablmargin.dicom.pixelplace import PixelPlace, pixel_place
 from ablmargin.dicom.quiet import quiet
-from ablmargin.dicom.text import attribute, iso_time, number, printable
+from ablmargin.dicom.text import iso_time
 from ablmargin.errors import Fault
 from ablmargin.geometry import Triple
 from ablmargin.loaded import PatientDigest
 
-GEOMETRY_LENGTHS = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
-RESCALE_LENGTHS = {"RescaleSlope": 1, "RescaleIntercept": 1}
-_DECIMALS = GEOMETRY_LENGTHS | RESCALE_LENGTHS | {"SliceThickness": 1}
 _INTEGERS = (
     "Rows",
     "Columns",
@@ -61,34 +59,43 @@ _TEXTS = (
     "ConvolutionKernel",
     "ContrastBolusAgent",
     "TemporalPositionIdentifier",
+    "StackID",
 )
 _RAW = ("PixelPaddingValue", "PixelPaddingRangeLimit")
 _TAGS: dict[str, BaseTag] = {
-    keyword: Tag(keyword) for keyword in (*_DECIMALS, *_INTEGERS, *_TEXTS, *_RAW, "SpecificCharacterSet")
+    keyword: Tag(keyword) for keyword in (*DECIMALS, *_INTEGERS, *_TEXTS, *_RAW, "SpecificCharacterSet")
 }
 _SHORT_BYTES = 2
 _ESCAPE = b"\x1b"
 """Where this occurs, ASCII codes may stand for other letters."""
+_BODY = {0x52009229, 0x52009230, 0x7FE00008, 0x7FE00009, 0x7FE00010}
+"""Functional groups of frames, and pixels: what comes after a header."""
+
 
 _ENDS_EARLY = (EOFError, TooShortError, struct.error)
 
 
 class UnreadableFileError(Exception):
-    """A header that can't be parsed: ``code`` is FILE_TRUNCATED, FILE_MALFORMED or RESOURCE_LIMIT. Never leaves this package."""
+    """A header that can't be parsed: ``code`` is FILE_TRUNCATED, FILE_MALFORMED or RESOURCE_LIMIT. Never leaves this package.
 
-    def __init__(self, code: str, reason: str) -> None:
-        self.code = code
+    ``keyword`` is the attribute that tells so, if one does.
+    """
+
+    def __init__(self, code: str, reason: str, keyword: str | None = None) -> None:
+        self.code, self.keyword = code, keyword
         super().__init__(reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceHeader:
-    """What one file says of itself. Text is as in the file; None stands for absent, empty or unusable.
+    """What one slice says of itself. Text is as in the file; None stands for absent, empty or unusable.
 
     Parameters
     ----------
     source : str
-        The file relative to the folder that was searched, safe to print.
+        The file relative to the folder that was searched, and the frame if it holds several; safe to print.
+    frame : int
+        Which of the file's frames it is, from 0; 0 in a classic file.
     texts : dict
         Text attributes by keyword, "" where absent.
     position_mm : (x, y, z), optional
@@ -105,6 +112,7 @@ class SliceHeader:
 
     path: Path
     source: str
+    frame: int
     file_bytes: int
     transfer_syntax: str
     texts: dict[str, str]
@@ -140,7 +148,7 @@ class SliceHeader:
 
     @property
     def frame_bytes(self) -> int:
-        """Size of the decoded pixels as the header declares it."""
+        """Size of the slice's decoded pixels as the header declares it."""
         return self.rows * self.columns * ((self.integers["BitsAllocated"] or 0) // 8)
 
     @property
@@ -160,7 +168,7 @@ class SliceHeader:
 
 
 def read_header(path: Path, source: str) -> SliceHeader:
-    """Read a file up to its pixels.
+    """Read a file up to its pixels, or to the descriptions of its frames.
 
     Raises
     ------
@@ -172,7 +180,7 @@ def read_header(path: Path, source: str) -> SliceHeader:
     with path.open("rb") as file, quiet():
         try:
             reader: Any = BoundedReader(file, path.stat().st_size)
-            dataset = pydicom.dcmread(reader, stop_before_pixels=True, specific_tags=[*_TAGS.values()])
+            dataset = read_partial(reader, stop_when=_at_body, specific_tags=[*_TAGS.values()])
             return _header(dataset, path, source, pixel_place(dataset, file))
         except OSError:
             raise
@@ -184,25 +192,23 @@ def read_header(path: Path, source: str) -> SliceHeader:
             raise UnreadableFileError("FILE_MALFORMED", f"damaged header ({type(error).__name__})") from None
 
 
+def _at_body(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - pydicom gives all three
+    return tag in _BODY
+
+
 def _header(dataset: FileDataset, path: Path, source: str, pixels: PixelPlace | None) -> SliceHeader:
     faults: list[Fault] = []
     texts = {name: _text(dataset, name) for name in _TEXTS}
     texts["SOPClassUID"] = texts["SOPClassUID"] or str(dataset.file_meta.get("MediaStorageSOPClassUID", ""))
-    numbers = {name: _decimals(dataset, name, count, source, faults) for name, count in _DECIMALS.items()}
-    orientation = numbers["ImageOrientationPatient"]
+    numbers = measures(lambda keyword: _plain(dataset, keyword), source, faults)
     return SliceHeader(
         path=path,
         source=source,
+        frame=0,
         file_bytes=path.stat().st_size,
         transfer_syntax=str(dataset.file_meta.get("TransferSyntaxUID", "")),
         texts=texts,
-        position_mm=_three(numbers["ImagePositionPatient"]),
-        row_direction=_three(orientation[:3] if orientation else None),
-        column_direction=_three(orientation[3:] if orientation else None),
-        pixel_spacing_mm=_two(numbers["PixelSpacing"]),
-        slice_thickness_mm=_one(numbers["SliceThickness"]),
-        rescale_slope=_one(numbers["RescaleSlope"]),
-        rescale_intercept_hu=_one(numbers["RescaleIntercept"]),
+        **numbers,
         integers={name: _integer(dataset, name) for name in _INTEGERS},
         padding_bytes=_raw(dataset, "PixelPaddingValue"),
         padding_limit_bytes=_raw(dataset, "PixelPaddingRangeLimit"),
@@ -252,36 +258,7 @@ def _raw(dataset: FileDataset, keyword: str) -> bytes | None:
     return value if isinstance(value, bytes) else None
 
 
-def _decimals(
-    dataset: FileDataset, keyword: str, count: int, source: str, faults: list[Fault]
-) -> tuple[float, ...] | None:
+def _plain(dataset: FileDataset, keyword: str) -> str:
+    """A decimal attribute's text as it stands in the file."""
     raw = _raw(dataset, keyword)
-    text = "" if raw is None else raw.decode("ascii", "replace").strip(" \0")
-    if not text:
-        return None
-    numbers = tuple(number(part) for part in text.split("\\"))
-    if len(numbers) == count and all(math.isfinite(number) for number in numbers):
-        return numbers
-    faults.append(
-        Fault(
-            code="GEOM_BAD_VALUE" if keyword in GEOMETRY_LENGTHS else "BAD_VALUE",
-            source=source,
-            found=f"{printable(text[:80])!r}",
-            expected=f"{count} finite decimal number{'s' if count > 1 else ''}",
-            remedy="The header is damaged: export the series again.",
-            attribute=attribute(keyword),
-        )
-    )
-    return None
-
-
-def _one(numbers: tuple[float, ...] | None) -> float | None:
-    return None if numbers is None else numbers[0]
-
-
-def _two(numbers: tuple[float, ...] | None) -> tuple[float, float] | None:
-    return None if numbers is None else (numbers[0], numbers[1])
-
-
-def _three(numbers: tuple[float, ...] | None) -> Triple | None:
-    return None if numbers is None else (numbers[0], numbers[1], numbers[2])
+    return "" if raw is None else raw.decode("ascii", "replace").strip(" \0")

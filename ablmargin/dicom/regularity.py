@@ -146,7 +146,7 @@ def _shifted(headers: Sequence[SliceHeader], worst_mm: float) -> Fault:
     shown = ", ".join(header.source for header in headers[:3])
     return Fault(
         code="GEOM_INPLANE_SHIFT",
-        source=shown if len(headers) <= 3 else f"{shown} and {len(headers) - 3} more files",
+        source=shown if len(headers) <= 3 else f"{shown} and {len(headers) - 3} more",
         found=f"shifted sideways by up to {worst_mm:.1f} mm",
         expected=f"slices in one line to {SHIFT_MM} mm",
         remedy=_RESEND,

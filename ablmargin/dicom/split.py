@@ -24,6 +24,9 @@ _DISTINGUISHING = (
     "ImageType",
     "ConvolutionKernel",
     "ContrastBolusAgent",
+    "StackID",
+    "SOPClassUID",
+    "SOPInstanceUID",
 )
 _PLANES = ("sagittal", "coronal", "axial")
 

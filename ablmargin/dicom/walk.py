@@ -27,7 +27,7 @@ FILE_SET_NAMES = {"DICOMDIR", "DIRFILE"}
 class Skipped:
     """A file that isn't part of any CT series, or a folder that can't be searched, and why.
 
-    ``code`` is NOT_DICOM, NOT_CT, MULTI_FRAME, GEOM_MISSING_TAG (an image without a place), ARCHIVE_UNSAFE, FILE_TRUNCATED
+    ``code`` is NOT_DICOM, NOT_CT, GEOM_MISSING_TAG (an image without a place), ARCHIVE_UNSAFE, FILE_TRUNCATED
     (a DICOM file that ends too early), FILE_MALFORMED, RESOURCE_LIMIT, FILE_UNREADABLE, FILE_MISSING, OUTSIDE_FOLDER,
     NOT_A_FILE or FOLDER_UNREADABLE. ``attribute`` is the DICOM attribute that tells so, if one does.
     """

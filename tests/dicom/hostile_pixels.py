@@ -248,12 +248,12 @@ def enhanced(order: Sequence[int] | None = None) -> Dataset:
     return d
 
 
-@refused("MULTI_FRAME", names=["ct.dcm"], attribute="SOPClassUID")
+@right()
 def px_enhanced(folder):
     write(folder, [enhanced()], names=lambda _: "ct.dcm")
 
 
-@refused("MULTI_FRAME", names=["ct.dcm"], attribute="SOPClassUID")
+@right()
 def px_enhanced_shuffled(folder):
     write(folder, [enhanced(np.random.default_rng(1).permutation(SHAPE[0]))], names=lambda _: "ct.dcm")
 

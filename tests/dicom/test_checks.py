@@ -187,7 +187,7 @@ def test_orientation_that_is_none(series):
         edit(name, lambda dataset: setattr(dataset, "ImageOrientationPatient", [0.9, 0, 0, 0.2, 1, 0]))
     fault = the_fault(series)
     assert fault.code == "GEOM_BAD_ORIENTATION"
-    assert fault.source == "IM0001.dcm, IM0002.dcm, IM0003.dcm and 13 more files"
+    assert fault.source == "IM0001.dcm, IM0002.dcm, IM0003.dcm and 13 more"
 
 
 @pytest.mark.parametrize("keyword", ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"])

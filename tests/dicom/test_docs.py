@@ -12,7 +12,8 @@ from ablmargin.hazards import ACCEPTABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 READERS = [
-    *(f"dicom/{name}.py" for name in ("bounded", "checks", "choose", "discover", "filechecks", "groups", "header")),
+    *(f"dicom/{name}.py" for name in ("bounded", "checks", "choose", "decimals", "discover", "enhanced")),
+    *(f"dicom/{name}.py" for name in ("filechecks", "framegroups", "groups", "header", "nested")),
     *(f"dicom/{name}.py" for name in ("kinds", "load", "placement", "regularity", "split", "stack", "walk")),
     *("exampair.py", "hazards.py", "intake.py", "loaded.py", "loading.py"),
 ]

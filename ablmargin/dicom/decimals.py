@@ -1,0 +1,80 @@
+"""The decimal numbers of a slice's header: where it lies, and what its values mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypedDict
+
+from ablmargin.dicom.text import attribute, number, printable
+from ablmargin.errors import Fault
+from ablmargin.geometry import Triple
+
+GEOMETRY_LENGTHS = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
+RESCALE_LENGTHS = {"RescaleSlope": 1, "RescaleIntercept": 1}
+DECIMALS = GEOMETRY_LENGTHS | RESCALE_LENGTHS | {"SliceThickness": 1}
+"""Attributes, and how many numbers each has."""
+
+
+class Measures(TypedDict):
+    """The numbers, as a slice's header keeps them; None if absent or unusable."""
+
+    position_mm: Triple | None
+    row_direction: Triple | None
+    column_direction: Triple | None
+    pixel_spacing_mm: tuple[float, float] | None
+    slice_thickness_mm: float | None
+    rescale_slope: float | None
+    rescale_intercept_hu: float | None
+
+
+def measures(text_of: Callable[[str], str], source: str, faults: list[Fault]) -> Measures:
+    """Parse all of them; what can't be parsed is added to ``faults``.
+
+    Parameters
+    ----------
+    text_of : callable
+        The text of an attribute by its keyword, "" if absent.
+    """
+    numbers = {name: _decimals(text_of(name), name, count, source, faults) for name, count in DECIMALS.items()}
+    orientation = numbers["ImageOrientationPatient"]
+    return Measures(
+        position_mm=_three(numbers["ImagePositionPatient"]),
+        row_direction=_three(orientation[:3] if orientation else None),
+        column_direction=_three(orientation[3:] if orientation else None),
+        pixel_spacing_mm=_two(numbers["PixelSpacing"]),
+        slice_thickness_mm=_one(numbers["SliceThickness"]),
+        rescale_slope=_one(numbers["RescaleSlope"]),
+        rescale_intercept_hu=_one(numbers["RescaleIntercept"]),
+    )
+
+
+def _decimals(text: str, keyword: str, count: int, source: str, faults: list[Fault]) -> tuple[float, ...] | None:
+    if not text:
+        return None
+    numbers = tuple(number(part) for part in text.split("\\"))
+    if len(numbers) == count and all(math.isfinite(number) for number in numbers):
+        return numbers
+    faults.append(
+        Fault(
+            code="GEOM_BAD_VALUE" if keyword in GEOMETRY_LENGTHS else "BAD_VALUE",
+            source=source,
+            found=f"{printable(text[:80])!r}",
+            expected=f"{count} finite decimal number{'s' if count > 1 else ''}",
+            remedy="The header is damaged: export the series again.",
+            attribute=attribute(keyword),
+        )
+    )
+    return None
+
+
+def _one(numbers: tuple[float, ...] | None) -> float | None:
+    return None if numbers is None else numbers[0]
+
+
+def _two(numbers: tuple[float, ...] | None) -> tuple[float, float] | None:
+    return None if numbers is None else (numbers[0], numbers[1])
+
+
+def _three(numbers: tuple[float, ...] | None) -> Triple | None:
+    return None if numbers is None else (numbers[0], numbers[1], numbers[2])
