@@ -83,7 +83,7 @@ def _texts(header: SliceHeader, top: dict[str, str], number: int, said: dict[str
     acquisition = said.get("FrameAcquisitionNumber") or said.get("AcquisitionNumber") or own["AcquisitionNumber"]
     return own | {
         "NumberOfFrames": "1",
-        "InstanceNumber": str(number + 1 + _offset(top)),
+        "InstanceNumber": _place(top, number),
         "ImageType": _kind(said.get("FrameType") or own["ImageType"], said.get("VolumeBasedCalculationTechnique", "")),
         "RescaleType": said.get("RescaleType", ""),
         "AcquisitionDate": date,
@@ -99,10 +99,10 @@ def _texts(header: SliceHeader, top: dict[str, str], number: int, said: dict[str
     }
 
 
-def _offset(top: dict[str, str]) -> int:
-    """How many frames of the volume come in the files before this one."""
+def _place(top: dict[str, str], number: int) -> str:
+    """Which frame of a concatenation it is, from 1; "" in a file on its own, whose frames are numbered by no one."""
     offset = top.get("ConcatenationFrameOffsetNumber", "")
-    return int(offset) if offset.isdecimal() else 0
+    return str(int(offset) + number + 1) if offset else ""
 
 
 def _kind(frame_type: str, technique: str) -> str:

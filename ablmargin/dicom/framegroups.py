@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from ablmargin.dicom.bounded import INFLATED_BYTES
 from ablmargin.dicom.header import UnreadableFileError
@@ -63,7 +63,7 @@ _KEYWORDS = {
         "CodeMeaning",
     )
 }
-_SHARED, _PER_FRAME, _PIXELS = 0x52009229, 0x52009230, 0x7FE00010
+_SYNTAX, _SHARED, _PER_FRAME, _PIXELS = 0x00020010, 0x52009229, 0x52009230, 0x7FE00010
 _EXPLICIT = Encoding(is_implicit=False, is_little=True)
 
 
@@ -146,17 +146,15 @@ def _groups(data: bytes) -> FrameGroups:
 
 
 def _after_meta(data: bytes) -> tuple[int, UID]:
-    """Where the data set begins, and its transfer syntax."""
+    """Where the data set begins, and its transfer syntax; explicit VR little endian if it names none of the standard."""
     syntax, start = "", 132
-    for element in elements(data, start, len(data), _EXPLICIT):
-        if element.tag >> 16 != 2:
-            break
-        start = element.after
-        if element.tag == 0x00020010:
+    while data[start : start + 2] == b"\2\0":
+        element = next(elements(data, start, len(data), _EXPLICIT))
+        if element.tag == _SYNTAX:
             syntax = data[element.start : element.stop].decode("ascii", "replace").strip(" \0")
+        start = element.after
     uid = uid_of(syntax)
-    known = uid.is_transfer_syntax and not uid.is_private
-    return start, uid if known else UID("1.2.840.10008.1.2.1")
+    return start, uid if uid.is_transfer_syntax and not uid.is_private else ExplicitVRLittleEndian
 
 
 def _inflated(data: bytes) -> bytes:

@@ -12,6 +12,7 @@ from ablmargin.errors import Caution, Fault
 
 _SCOUTS = {"LOCALIZER", "SCOUT", "SCREEN SAVE", "SCREEN"}
 _PROJECTIONS = {"MIP", "MINIP", "MAX_IP", "MIN_IP", "MAXIP", "PROJECTION IMAGE", "VRT", "SSD", "VOLUME RENDERED"}
+_PROJECTIONS |= {"VOLUME_RENDER", "SURFACE_RENDER"}
 _HU_TYPES = {"", "HU", "US"}
 """RescaleType: Hounsfield units, or unspecified, as some scanners write; what the values are then shows by themselves."""
 _EXPORT = "Export the original axial series of the scanner."

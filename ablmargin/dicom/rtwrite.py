@@ -92,7 +92,7 @@ def _frame(source: SourceSeries) -> Dataset:
     first = source.slices[0]
     series, study, frame = Dataset(), Dataset(), Dataset()
     series.SeriesInstanceUID = first.SeriesInstanceUID
-    series.ContourImageSequence = [_image(image) for image in source.slices]
+    series.ContourImageSequence = [_image(source, index) for index in range(len(source.slices))]
     study.ReferencedSOPClassUID, study.ReferencedSOPInstanceUID = _STUDY, first.StudyInstanceUID
     study.RTReferencedSeriesSequence = [series]
     frame.FrameOfReferenceUID = first.FrameOfReferenceUID
@@ -100,9 +100,13 @@ def _frame(source: SourceSeries) -> Dataset:
     return frame
 
 
-def _image(image: Dataset) -> Dataset:
+def _image(source: SourceSeries, index: int) -> Dataset:
+    """A reference to a slice: to its file, and to its frame if the file has several."""
+    image, number = source.slices[index], source.frame_numbers[index]
     reference = Dataset()
     reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
+    if number is not None:
+        reference.ReferencedFrameNumber = number
     return reference
 
 
@@ -121,13 +125,13 @@ def _contours(number: int, mask: LabelMask, source: SourceSeries) -> Dataset:
     region = Dataset()
     region.ReferencedROINumber = number
     region.ROIDisplayColor = list(MEANINGS[mask.structure].color)
-    region.ContourSequence = [_contour(outline, source.slices[outline.slice_index]) for outline in outlines(mask)]
+    region.ContourSequence = [_contour(outline, source) for outline in outlines(mask)]
     return region
 
 
-def _contour(outline: Outline, image: Dataset) -> Dataset:
+def _contour(outline: Outline, source: SourceSeries) -> Dataset:
     contour = Dataset()
-    contour.ContourImageSequence = [_image(image)]
+    contour.ContourImageSequence = [_image(source, outline.slice_index)]
     contour.ContourGeometricType = "CLOSEDPLANAR_XOR" if outline.beside_holes else "CLOSED_PLANAR"
     contour.NumberOfContourPoints = len(outline.points_mm)
     text = "\\".join(f"{number:.4f}" for number in outline.points_mm.ravel()).encode()

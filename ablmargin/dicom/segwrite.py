@@ -41,8 +41,10 @@ def write_seg(masks: Mapping[str, LabelMask], path: Path, source: SourceSeries, 
     UsageError
         If masks overlap, or one is soft, in a label map.
     DicomError
-        SOURCE_UNUSABLE, if the source lacks what a segmentation must repeat of it.
+        SOURCE_UNUSABLE, if the source lacks what a segmentation must repeat of it, or is Enhanced CT in several files or
+        with frames that are none of the volume's slices.
     """
+    order = _frame_order(source, path)
     is_soft = any(mask.fractions is not None for mask in masks.values())
     if as_label_map and (is_soft or _overlap(masks)):
         raise UsageError(f"{path.name}: a label map holds neither shares of voxels nor masks that overlap")
@@ -51,8 +53,8 @@ def write_seg(masks: Mapping[str, LabelMask], path: Path, source: SourceSeries, 
     try:
         with quiet():
             dataset = hd.seg.Segmentation(
-                source_images=list(source.slices),
-                pixel_array=_stacked(masks, is_soft=is_soft),
+                source_images=list(source.files),
+                pixel_array=_stacked(masks, is_soft=is_soft)[order],
                 segmentation_type=kind,
                 fractional_type="OCCUPANCY",
                 max_fractional_value=_SHARE_STEPS,
@@ -70,10 +72,24 @@ def write_seg(masks: Mapping[str, LabelMask], path: Path, source: SourceSeries, 
                 series_description="Segmentation, research use only",
             )
     except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise DicomError(_unusable(path, error)) from None
+        found = f"a source series that a segmentation can't refer to ({type(error).__name__})"
+        expected = "a complete CT series: patient, study, frame of reference"
+        raise DicomError(_unusable(path, found, expected)) from None
     dataset.SpecificCharacterSet = "ISO_IR 192"  # the source's may lack letters of a name
     with whole_file(path) as unfinished, quiet():
         dataset.save_as(unfinished)
+
+
+def _frame_order(source: SourceSeries, path: Path) -> list[int] | slice:
+    """Which slice of the volume each frame of the source is; all as they are where each is a file."""
+    if set(source.frame_numbers) == {None}:
+        return slice(None)
+    slices = range(len(source.slices))
+    total = int(source.files[0].get("NumberOfFrames") or 1)
+    if len(source.files) > 1 or total != len(slices):
+        found = f"Enhanced CT with {total} frames in the first of {len(source.files)} files, for {len(slices)} slices"
+        raise DicomError(_unusable(path, found, "Enhanced CT in one file, each frame a slice of the volume"))
+    return sorted(slices, key=lambda index: source.frame_numbers[index] or 0)
 
 
 def _stacked(masks: Mapping[str, LabelMask], *, is_soft: bool) -> Array:
@@ -114,11 +130,11 @@ def _algorithm(origin: MaskOrigin) -> hd.AlgorithmIdentificationSequence:
     )
 
 
-def _unusable(path: Path, error: Exception) -> Fault:
+def _unusable(path: Path, found: str, expected: str) -> Fault:
     return Fault(
         code="SOURCE_UNUSABLE",
         source=str(path),
-        found=f"a source series that a segmentation can't refer to ({type(error).__name__})",
-        expected="a complete CT series: patient, study, frame of reference",
+        found=found,
+        expected=expected,
         remedy="Export the CT series again, or write .nii.gz, .nrrd, .seg.nrrd or .mha.",
     )

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 
 from ablmargin.dicom.checks import check_series
 from ablmargin.dicom.discover import discover
+from ablmargin.dicom.enhanced import is_multi_frame
 from ablmargin.dicom.quiet import quiet
 from ablmargin.dicom.stack import Stack
 from ablmargin.errors import DicomError, Fault
@@ -18,10 +19,24 @@ from ablmargin.geometry import Geometry
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SourceSeries:
-    """Headers of a CT series, in the order of its grid's slices."""
+    """Headers of a CT series, in the order of its grid's slices.
+
+    Parameters
+    ----------
+    slices : tuple of Dataset
+        The header of each slice's file; of Enhanced CT the same one for all its frames.
+    frame_numbers : tuple of int or None
+        Which frame of its file each slice is, from 1; None in a classic file.
+    """
 
     slices: tuple[Dataset, ...]
+    frame_numbers: tuple[int | None, ...]
     geometry: Geometry
+
+    @property
+    def files(self) -> tuple[Dataset, ...]:
+        """The header of each file once."""
+        return tuple({id(image): image for image in self.slices}.values())
 
 
 def source_series(path: Path, grid: Geometry) -> SourceSeries:
@@ -36,9 +51,14 @@ def source_series(path: Path, grid: Geometry) -> SourceSeries:
     fitting = [stack for stack in stacks if stack.placement.is_plain and stack.geometry.same_grid_as(grid)]
     if len(fitting) != 1:
         raise DicomError(_fault(path, grid, stacks, fitting))
+    headers = fitting[0].headers
     with quiet():
-        slices = tuple(pydicom.dcmread(header.path, stop_before_pixels=True) for header in fitting[0].headers)
-    return SourceSeries(slices=slices, geometry=fitting[0].geometry)
+        files = {path: pydicom.dcmread(path, stop_before_pixels=True) for path in {one.path: None for one in headers}}
+    return SourceSeries(
+        slices=tuple(files[header.path] for header in headers),
+        frame_numbers=tuple(header.frame + 1 if is_multi_frame(header) else None for header in headers),
+        geometry=fitting[0].geometry,
+    )
 
 
 def _fault(path: Path, grid: Geometry, stacks: list[Stack], fitting: list[Stack]) -> Fault:

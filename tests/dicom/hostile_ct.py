@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hostile_enhanced
 import hostile_files
 import hostile_geometry
 import hostile_mixing
@@ -9,5 +10,5 @@ import hostile_pairs
 import hostile_pixels
 from hostile_cases import CASES
 
-FAMILIES = (hostile_geometry, hostile_mixing, hostile_pixels, hostile_pairs, hostile_files)
+FAMILIES = (hostile_geometry, hostile_mixing, hostile_pixels, hostile_enhanced, hostile_pairs, hostile_files)
 __all__ = ["CASES", "FAMILIES"]

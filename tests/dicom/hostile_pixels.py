@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import pydicom
 import SimpleITK as sitk
 from hostile_cases import each, refused, right
 from hostile_phantom import (
-    SHAPE,
     hu,
     stack,
     store,
@@ -20,15 +18,12 @@ from hostile_phantom import (
 )
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.sequence import Sequence as Items
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
-    EnhancedCTImageStorage,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
-    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
     RLELossless,
 )
 
@@ -215,52 +210,3 @@ def px_unknown_ts(folder):
         write_one(path, d)
         data = path.read_bytes().replace(b"UI\x14\x001.2.840.10008.1.2.1\0", b"UI\x14\x001.2.826.0.1.999.1\0\0\0", 1)
         path.write_bytes(data)
-
-
-def enhanced(order: Sequence[int] | None = None) -> Dataset:
-    """One multi-frame object of the phantom; frames in any order."""
-    slices = stack()
-    slices = slices if order is None else [slices[index] for index in order]
-    d = slices[0]
-    d.SOPClassUID, d.SOPInstanceUID = EnhancedCTImageStorage, "1.2.3.99"
-    d.NumberOfFrames = len(slices)
-    frames = []
-    for one in slices:
-        item = Dataset()
-        item.PlanePositionSequence = Items([Dataset()])
-        item.PlanePositionSequence[0].ImagePositionPatient = one.ImagePositionPatient
-        frames.append(item)
-    shared = Dataset()
-    for name, keywords in (
-        ("PixelMeasuresSequence", ("PixelSpacing", "SliceThickness")),
-        ("PlaneOrientationSequence", ("ImageOrientationPatient",)),
-        ("PixelValueTransformationSequence", ("RescaleSlope", "RescaleIntercept", "RescaleType")),
-    ):
-        item = Dataset()
-        for keyword in keywords:
-            setattr(item, keyword, d[keyword].value)
-        setattr(shared, name, Items([item]))
-    d.PixelData = b"".join(one.PixelData for one in slices)
-    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"):
-        delattr(d, keyword)
-    del d.RescaleSlope, d.RescaleIntercept, d.RescaleType
-    d.SharedFunctionalGroupsSequence, d.PerFrameFunctionalGroupsSequence = Items([shared]), Items(frames)
-    return d
-
-
-@right()
-def px_enhanced(folder):
-    write(folder, [enhanced()], names=lambda _: "ct.dcm")
-
-
-@right()
-def px_enhanced_shuffled(folder):
-    write(folder, [enhanced(np.random.default_rng(1).permutation(SHAPE[0]))], names=lambda _: "ct.dcm")
-
-
-@refused("GEOM_MISSING_TAG", names=["sc.dcm"], attribute="ImagePositionPatient")
-def px_multiframe_no_geometry(folder):
-    d = enhanced()
-    d.SOPClassUID = MultiFrameGrayscaleWordSecondaryCaptureImageStorage
-    del d.SharedFunctionalGroupsSequence, d.PerFrameFunctionalGroupsSequence
-    write(folder, [d], names=lambda _: "sc.dcm")
