@@ -115,12 +115,13 @@ def provenance_record(result: CaseResult, command: Sequence[str], folder: Path) 
 
 
 def command_record(command: Sequence[str]) -> list[str]:
-    """A command line that names no folder: an option's value that is one on this disk becomes ``(folder)``."""
+    """A command line that names no folder: the output, and an option's value that is one on this disk, become ``(folder)``."""
     record = []
     for before, word in pairwise(["", *command]):
         option, value = _option_and_value(word)
         is_value = bool(option) or before.startswith("-")
-        is_folder = is_value and os.path.isdir(value)  # noqa: PTH112  no error if it is too long for a path
+        is_output = "--out" in {before, option.rstrip("=")}
+        is_folder = is_output or (is_value and os.path.isdir(value))  # noqa: PTH112  no error if it is too long for a path
         record.append(f"{option}(folder)" if is_folder else without_folders(word))
     return record
 

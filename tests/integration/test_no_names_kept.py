@@ -53,12 +53,13 @@ def test_masks_alone(pair, tmp_path, monkeypatch, capsys):
     zone = pair.ablations[0]
     words = (("--tumor", zone), ("--ablation", zone), ("--liver", pair.liver_post))
     command = ["margin", *(f"{option}={path.relative_to(Path.cwd())}#1" for option, path in words)]
-    command += ["--out", str(tmp_path / "out")]
+    out = tmp_path / "SMITH_JOHN"
+    command += ["--out", str(out)]
     monkeypatch.setattr("sys.argv", ["ablmargin", *command])
     assert main(command) == 0
-    assert_no_name_in(tmp_path / "out")
+    assert_no_name_in(out)
     assert "SMITH_JOHN" not in capsys.readouterr().out
-    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    result = json.loads((out / "result.json").read_text())
     (caution,) = (warning for warning in result["warnings"] if warning["code"] == "MASK_RESAMPLED")
     assert caution["message"].startswith("--liver liver-post.nii.gz#1 lies")
 
