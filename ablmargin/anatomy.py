@@ -24,7 +24,13 @@ OVERLAP_VOXEL_STEP = 7
 
 
 def load_anatomy(
-    segments: str | None, vessels: str | None, *, onto: Geometry | None, frame: Geometry, cautions: list[Caution]
+    segments: str | None,
+    vessels: str | None,
+    *,
+    onto: Geometry | None,
+    frame: Geometry,
+    cautions: list[Caution],
+    nameless: bool = False,
 ) -> Anatomy | None:
     """Load what a user names of a liver's anatomy; None if nothing.
 
@@ -40,6 +46,8 @@ def load_anatomy(
         The tumors', whose frame of reference all must share.
     cautions : list of Caution
         Gets SEGMENTS_OVERLAP, and what :func:`ablmargin.loading.load_mask` tells.
+    nameless : bool
+        Keep names out of both, as for :class:`ablmargin.intake.CaseRequest`.
 
     Raises
     ------
@@ -51,12 +59,12 @@ def load_anatomy(
     faults: list[Fault] = []
     try:
         if segments is not None:
-            named = _segments(segments, onto=onto, frame=frame, cautions=cautions)
+            named = _segments(segments, onto=onto, frame=frame, cautions=cautions, nameless=nameless)
     except InputError as error:
         faults += error.faults
     try:
         if vessels is not None:
-            found = [_vessels(vessels, onto=onto, frame=frame, cautions=cautions)]
+            found = [_vessels(vessels, onto=onto, frame=frame, cautions=cautions, nameless=nameless)]
     except InputError as error:
         faults += error.faults
     if faults:
@@ -64,16 +72,23 @@ def load_anatomy(
     return Anatomy(segments=named, vessels=next(iter(found), None)) if named or found else None
 
 
-def _vessels(text: str, *, onto: Geometry | None, frame: Geometry, cautions: list[Caution]) -> LabelMask:
-    mask = load_mask(text, Structure.VESSELS, onto=onto, source_name="--vessels", cautions=cautions)
+def _vessels(
+    text: str, *, onto: Geometry | None, frame: Geometry, cautions: list[Caution], nameless: bool
+) -> LabelMask:
+    name, called = "--vessels", "--vessels" if nameless else ""
+    mask = load_mask(text, Structure.VESSELS, onto=onto, source_name=name, called=called, cautions=cautions)
     mask.require_not_empty()
     require_one_frame(mask, frame, source=f"--vessels {text}")
     return mask
 
 
-def _segments(text: str, *, onto: Geometry | None, frame: Geometry, cautions: list[Caution]) -> dict[str, LabelMask]:
-    name = f"--segments {text}"
-    masks = load_all(text, Structure.LIVER_SEGMENT, onto=onto, source_name="--segments", cautions=cautions)
+def _segments(
+    text: str, *, onto: Geometry | None, frame: Geometry, cautions: list[Caution], nameless: bool
+) -> dict[str, LabelMask]:
+    name, called = f"--segments {text}", "--segments" if nameless else ""
+    masks = load_all(
+        text, Structure.LIVER_SEGMENT, onto=onto, source_name="--segments", called=called, cautions=cautions
+    )
     named = _by_name(masks, name)
     for mask in named.values():
         require_one_frame(mask, frame, source=name)

@@ -14,6 +14,7 @@ from ablmargin.errors import Caution, Fault, InputError
 from ablmargin.exampair import check_pair, check_sides
 from ablmargin.geometry import Geometry
 from ablmargin.landmarks import read_landmarks, require_imaged
+from ablmargin.loaded import PatientDigest
 from ablmargin.loading import check_target, load_image, load_mask, path_and_label
 from ablmargin.regrid import moved_onto
 from ablmargin.segmentation.protocol import Prompt
@@ -29,7 +30,7 @@ class CaseRequest:
 
     Masks are texts, ``path`` or ``path#segment``; see ``loading.load_mask``. Prompts are where lesions without a mask lie.
     ``reviewed``: the reader vouches for all masks. ``accepted``: hazards that are taken on purpose, by their codes,
-    see :mod:`ablmargin.hazards`.
+    see :mod:`ablmargin.hazards`. ``nameless``: no name of a file, and no free text in one, may get into the result.
     """
 
     pre: Path
@@ -49,6 +50,7 @@ class CaseRequest:
     accepted: frozenset[str] = frozenset()
     segments: str | None = None
     vessels: str | None = None
+    nameless: bool = False
 
     @property
     def masks(self) -> tuple[str, ...]:
@@ -59,10 +61,11 @@ class CaseRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OpenedCase:
-    """A case, and what whoever reads its result must know about its input."""
+    """A case, what whoever reads its result must know about its input, and whose it is, as far as an exam tells."""
 
     case: Case
     cautions: tuple[Caution, ...]
+    patient: PatientDigest | None = None
 
 
 def open_case(request: CaseRequest) -> OpenedCase:
@@ -82,8 +85,9 @@ def open_case(request: CaseRequest) -> OpenedCase:
         *_about("the CT after ablation", post.cautions),
         *check_pair(pre, post, request.accepted),
     ]
-    on_pre = partial(_masks, onto=pre.volume.geometry, cautions=cautions)
-    on_post = partial(_masks, onto=post.volume.geometry, cautions=cautions)
+    nameless = request.nameless
+    on_pre = partial(_masks, onto=pre.volume.geometry, cautions=cautions, nameless=nameless)
+    on_post = partial(_masks, onto=post.volume.geometry, cautions=cautions, nameless=nameless)
     grid = pre.volume.geometry
     (liver_pre, liver_post, tumors, zones), anatomy = _both_or_faults(
         lambda: _all_or_faults(
@@ -92,7 +96,9 @@ def open_case(request: CaseRequest) -> OpenedCase:
             partial(on_pre, request.tumors, Structure.TUMOR, "--tumor"),
             partial(on_post, request.ablations, Structure.ABLATION_ZONE, "--ablation"),
         ),
-        lambda: load_anatomy(request.segments, request.vessels, onto=grid, frame=grid, cautions=cautions),
+        lambda: load_anatomy(
+            request.segments, request.vessels, onto=grid, frame=grid, cautions=cautions, nameless=nameless
+        ),
     )
     cautions += _liver_cautions(pre.volume, post.volume, (*liver_pre, *liver_post), request.accepted)
     landmarks = _landmarks(request.landmarks, pre.volume.geometry, post.volume.geometry)
@@ -106,7 +112,12 @@ def open_case(request: CaseRequest) -> OpenedCase:
         landmarks=landmarks,
         anatomy=anatomy,
     )
-    return OpenedCase(case=case, cautions=tuple(cautions))
+    return OpenedCase(case=case, cautions=tuple(cautions), patient=_known(pre.identity, post.identity))
+
+
+def _known(*patients: PatientDigest | None) -> PatientDigest | None:
+    """The first whose PatientID is known."""
+    return next((patient for patient in patients if patient and not patient.is_unknown), None)
 
 
 def _liver_cautions(pre: Volume, post: Volume, livers: Sequence[LabelMask], accepted: frozenset[str]) -> list[Caution]:
@@ -151,10 +162,11 @@ def open_masks(
     segments: str | None = None,
     vessels: str | None = None,
     reviewed: bool = False,
+    nameless: bool = False,
 ) -> OpenedMasks:
     """Load masks that were registered before. Zones and liver go onto the first zone's grid; the others keep their own.
 
-    ``reviewed``: the reader vouches for all of them.
+    ``reviewed``: the reader vouches for all of them. ``nameless``: as for :class:`CaseRequest`.
 
     Raises
     ------
@@ -162,17 +174,18 @@ def open_masks(
         With all faults of all masks.
     """
     cautions: list[Caution] = []
+    drawn = partial(_masks, onto=None, cautions=cautions, nameless=nameless)
     tumor_masks, zones, livers = _all_or_faults(
-        partial(_masks, tumors, Structure.TUMOR, "--tumor", onto=None, cautions=cautions),
-        partial(_masks, ablations, Structure.ABLATION_ZONE, "--ablation", onto=None, cautions=cautions),
-        partial(_masks, _one(liver), Structure.LIVER, "--liver", onto=None, cautions=cautions),
+        partial(drawn, tumors, Structure.TUMOR, "--tumor"),
+        partial(drawn, ablations, Structure.ABLATION_ZONE, "--ablation"),
+        partial(drawn, _one(liver), Structure.LIVER, "--liver"),
     )
     named = [*zip([f"--ablation {text}" for text in ablations], zones, strict=True)]
     named += [(f"--liver {liver}", mask) for mask in livers]
     grid = zones[0].geometry
     moved, anatomy = _both_or_faults(
         lambda: _all_or_faults(*(partial(_on_grid, mask, grid, name, cautions) for name, mask in named)),
-        lambda: load_anatomy(segments, vessels, onto=None, frame=grid, cautions=cautions),
+        lambda: load_anatomy(segments, vessels, onto=None, frame=grid, cautions=cautions, nameless=nameless),
     )
     zones, livers = moved[: len(zones)], moved[len(zones) :]
     if reviewed:
@@ -192,13 +205,22 @@ def mask_path(text: str) -> Path:
 
 
 def _masks(
-    texts: Sequence[str], structure: Structure, option: str, *, onto: Geometry | None, cautions: list[Caution]
+    texts: Sequence[str],
+    structure: Structure,
+    option: str,
+    *,
+    onto: Geometry | None,
+    cautions: list[Caution],
+    nameless: bool,
 ) -> tuple[LabelMask, ...]:
-    return _all_or_faults(*(partial(_mask, text, structure, option, onto, cautions) for text in texts))
+    load = partial(load_mask, structure=structure, onto=onto, source_name=option, cautions=cautions)
+    called = [f"{option} ({number})" if len(texts) > 1 else option for number in range(1, len(texts) + 1)]
+    loaders = [partial(load, text, called=name if nameless else "") for text, name in zip(texts, called, strict=True)]
+    return _all_or_faults(*(partial(_loaded, loader) for loader in loaders))
 
 
-def _mask(text: str, structure: Structure, option: str, onto: Geometry | None, cautions: list[Caution]) -> LabelMask:
-    return _checked(load_mask(text, structure, onto=onto, source_name=option, cautions=cautions))
+def _loaded(load: Callable[[], LabelMask]) -> LabelMask:
+    return _checked(load())
 
 
 def _on_grid(mask: LabelMask, onto: Geometry, name: str, cautions: list[Caution]) -> LabelMask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 from dataclasses import dataclass
 
@@ -41,12 +42,14 @@ class PatientDigest:
     """Who was scanned, as salted hashes: good for telling two patients apart, useless for naming one.
 
     None stands for an attribute that is absent, empty or filled with a word or a date that de-identification puts there
-    (``ANONYMOUS``, ``0000``, ``19000101``, sex ``O``): it would make one patient of all. The hashes stay out of ``repr``.
+    (``ANONYMOUS``, ``0000``, ``19000101``, sex ``O``): it would make one patient of all. Nothing of it stands in ``repr``.
+    ``plain_id`` is the ID itself, folded, for :meth:`keyed` alone.
     """
 
     patient_id: str | None = None
     birth_date: str | None = None
     sex: str | None = None
+    plain_id: str = ""
 
     @classmethod
     def of(cls, *, patient_id: str, birth_date: str, sex: str) -> PatientDigest:
@@ -58,8 +61,10 @@ class PatientDigest:
         >>> one.differences(PatientDigest.of(patient_id="A2", birth_date="19500101", sex="F"))
         ('PatientID',)
         """
+        plain_id = _folded("" if patient_id.strip().casefold() in _NOBODY else patient_id)
         return cls(
-            patient_id=_digest("" if patient_id.strip().casefold() in _NOBODY else patient_id),
+            patient_id=_digest(plain_id),
+            plain_id=plain_id,
             birth_date=_digest("" if birth_date.strip() in _PLACEHOLDER_DATES else birth_date),
             sex=_digest(sex if sex.strip().upper() in {"M", "F"} else ""),
         )
@@ -68,6 +73,12 @@ class PatientDigest:
     def is_unknown(self) -> bool:
         """Whether there is no PatientID, so that nothing can be verified."""
         return self.patient_id is None
+
+    def keyed(self, key: bytes) -> str | None:
+        """The PatientID hashed with a secret key, the same in every run; None if it isn't known."""
+        if not self.plain_id:
+            return None
+        return hmac.digest(key, self.plain_id.encode("utf-8", "surrogateescape"), "sha256").hex()
 
     def differences(self, other: PatientDigest) -> tuple[str, ...]:
         """Names of the DICOM attributes that both know and that differ."""
@@ -143,8 +154,14 @@ def _implausible(source: str, found: str, told_by: str | None) -> Fault:
     )
 
 
-def _digest(text: str) -> str | None:
+def _folded(text: str) -> str:
+    """Text without case and outer spaces; "" if it only fills a place."""
     plain = text.strip().casefold()
-    if set(plain) <= _PLACEHOLDER_SIGNS:
+    return "" if set(plain) <= _PLACEHOLDER_SIGNS else plain
+
+
+def _digest(text: str) -> str | None:
+    plain = _folded(text)
+    if not plain:
         return None
     return hashlib.blake2b(plain.encode("utf-8", "surrogateescape"), key=_SALT, digest_size=16).hexdigest()

@@ -23,6 +23,9 @@ from ablmargin.regrid import moved_onto
 from ablmargin.segments import SegmentMask
 from ablmargin.volume import LabelMask, Structure
 
+UNNAMED_METHOD = "a program that its file names"
+"""What made a proposal that was read from a file, where results mustn't repeat free text."""
+
 _TARGETS = {Structure.TUMOR: "a tumor", Structure.ABLATION_ZONE: "an ablation zone", Structure.LIVER: "a liver"}
 
 __all__ = [
@@ -72,6 +75,7 @@ def load_mask(
     *,
     onto: Geometry | None,
     source_name: str = "",
+    called: str = "",
     cautions: list[Caution] | None = None,
 ) -> LabelMask:
     """Load a mask and bring it onto its image's grid.
@@ -89,6 +93,9 @@ def load_mask(
     source_name : str
         The option that named the mask, for messages: ``--tumor``. The mask's origin keeps it with the file's last name;
         folders, which may be named after patients, only appear in errors.
+    called : str
+        What results call it instead, where they mustn't identify anybody: no name from the file or of the file then gets
+        into the mask's origin or a caution.
     cautions : list of Caution, optional
         Gets MASK_SOFT if the mask holds shares of voxels, MASK_RESAMPLED, MASK_VOLUME_CHANGED if the new grid can't hold
         the shape, and what is to know of a DICOM file: MASK_GAPS, MASK_POINTS_SKIPPED, MASK_SPACING_INFERRED.
@@ -103,8 +110,11 @@ def load_mask(
     path, label = path_and_label(text)
     name = f"{source_name} {text}".strip()
     require_there(path, name, expected="a mask: a volume file, .seg.nrrd, DICOM SEG or RTSTRUCT")
+    of_file: list[Caution] = []
+    loaded = load_mask_from(path, label, structure, onto=onto, told=of_file, name=name)
+    mask = _called(loaded, called) if called else _from_option(loaded, source_name)
     told: list[Caution] = [] if cautions is None else cautions
-    mask = _from_option(load_mask_from(path, label, structure, onto=onto, told=told, name=name), source_name)
+    told += _about(mask.origin.name, of_file)
     if mask.fractions is not None:
         told.append(_soft_caution(mask))
         mask = replace(mask, fractions=None) if structure is Structure.LIVER else mask
@@ -112,7 +122,13 @@ def load_mask(
 
 
 def load_all(
-    text: str, structure: Structure, *, onto: Geometry | None, source_name: str, cautions: list[Caution]
+    text: str,
+    structure: Structure,
+    *,
+    onto: Geometry | None,
+    source_name: str,
+    called: str = "",
+    cautions: list[Caution],
 ) -> list[SegmentMask]:
     """Load every segment of a file as :func:`load_mask` does one, each on the grid that it was drawn on.
 
@@ -128,10 +144,24 @@ def load_all(
         expected = "a file of which all segments are taken"
         raise InputError(Fault(code="MASK_LABEL_CHOSEN", source=name, found=found, expected=expected, remedy=remedy))
     require_there(path, name, expected="segments: a label map, .seg.nrrd, DICOM SEG or RTSTRUCT")
+    of_file: list[Caution] = []
+    loaded = load_all_from(path, structure, onto=onto, told=of_file, name=name)
+    cautions += _about(called or f"{source_name} {path.name}", of_file)
     return [
-        replace(one, mask=_from_option(one.mask, source_name))
-        for one in load_all_from(path, structure, onto=onto, told=cautions, name=name)
+        replace(one, mask=_called(one.mask, called) if called else _from_option(one.mask, source_name))
+        for one in loaded
     ]
+
+
+def _about(name: str, cautions: Iterable[Caution]) -> list[Caution]:
+    return [replace(caution, message=f"{name}: {caution.message}") for caution in cautions]
+
+
+def _called(mask: LabelMask, name: str) -> LabelMask:
+    """The mask without anything that its file says in words."""
+    origin = mask.origin
+    method = origin.method if origin.source == "reader" else UNNAMED_METHOD
+    return replace(mask, origin=replace(origin, name=name, method=method))
 
 
 def _from_option(mask: LabelMask, source_name: str) -> LabelMask:

@@ -9,6 +9,7 @@ from ablmargin import imagefile, segnrrd
 from ablmargin.dicom.objects import outline_object
 from ablmargin.errors import Caution, UsageError
 from ablmargin.geometry import Geometry
+from ablmargin.pseudonyms import Pseudonyms
 from ablmargin.segments import SegmentMask
 from ablmargin.segnrrd import holds_segments, load_segment, save_segments
 from ablmargin.volume import LabelMask, Structure
@@ -91,7 +92,14 @@ def load_all_from(
     return load_every_segment(found.path, structure, told=told)
 
 
-def save_mask(mask: LabelMask, path: Path, *, name: str = "", source: Path | None = None) -> None:
+def save_mask(
+    mask: LabelMask,
+    path: Path,
+    *,
+    name: str = "",
+    source: Path | None = None,
+    pseudonyms: Pseudonyms | None = None,
+) -> None:
     """Write a mask in the format of its name's ending.
 
     Parameters
@@ -103,6 +111,8 @@ def save_mask(mask: LabelMask, path: Path, *, name: str = "", source: Path | Non
         What the segment is called, where the format has names; its structure if empty.
     source : Path, optional
         For DICOM: the folder of the CT series that the mask lies on. Patient, study and frame are taken from it.
+    pseudonyms : Pseudonyms, optional
+        For DICOM: what stands there for patient, UIDs and dates instead, see :mod:`ablmargin.dicom.deidentify`.
 
     Raises
     ------
@@ -111,10 +121,12 @@ def save_mask(mask: LabelMask, path: Path, *, name: str = "", source: Path | Non
     DicomError
         If the source has no series on the mask's grid.
     """
-    save_masks({name or str(mask.structure): mask}, path, source=source)
+    save_masks({name or str(mask.structure): mask}, path, source=source, pseudonyms=pseudonyms)
 
 
-def save_masks(masks: Mapping[str, LabelMask], path: Path, *, source: Path | None = None) -> None:
+def save_masks(
+    masks: Mapping[str, LabelMask], path: Path, *, source: Path | None = None, pseudonyms: Pseudonyms | None = None
+) -> None:
     """Write masks on one grid, by name, into one file; see :func:`save_mask`.
 
     Raises
@@ -128,7 +140,7 @@ def save_masks(masks: Mapping[str, LabelMask], path: Path, *, source: Path | Non
     if ending.endswith(".seg.nrrd"):
         save_segments(masks, path)
     elif ending.endswith(DICOM_ENDINGS):
-        _save_dicom(masks, path, source)
+        _save_dicom(masks, path, source, pseudonyms)
     elif len(masks) > 1:
         raise UsageError(f"{path.name}: several masks go into .seg.nrrd or .dcm")
     else:
@@ -150,7 +162,7 @@ def _require_source(path: Path, source: Path | None) -> Path:
     return source
 
 
-def _save_dicom(masks: Mapping[str, LabelMask], path: Path, source: Path | None) -> None:
+def _save_dicom(masks: Mapping[str, LabelMask], path: Path, source: Path | None, pseudonyms: Pseudonyms | None) -> None:
     from ablmargin.dicom.rtwrite import write_rtstruct  # noqa: PLC0415  as above
     from ablmargin.dicom.segwrite import write_seg  # noqa: PLC0415
     from ablmargin.dicom.source import source_series  # noqa: PLC0415
@@ -160,4 +172,5 @@ def _save_dicom(masks: Mapping[str, LabelMask], path: Path, source: Path | None)
     if not all(mask.geometry.same_grid_as(geometry) for mask in masks.values()):
         raise UsageError(f"{path.name}: the masks must lie on one grid")
     write = write_rtstruct if path.name.lower().endswith(".rtstruct.dcm") else write_seg
-    write(masks, path, source_series(folder, geometry))
+    series = source_series(folder, geometry)
+    write(masks, path, series if pseudonyms is None else series.nameless(pseudonyms))

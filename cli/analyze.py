@@ -39,6 +39,8 @@ def analyze(
     engine: options.Engine = EngineName.GAUSS_NEWTON,
     threads: options.Threads = 2,
     seed: options.Seed = 0,
+    deidentify: options.Deidentify = False,
+    deidentify_key: options.DeidentifyKey = None,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
     gate: options.Gate = False,
@@ -78,7 +80,8 @@ def analyze(
         segments=segments,
         vessels=vessels,
     )
-    output = Output(folder=out, overwrite=overwrite, as_json=as_json, gate=gate)
+    key = options.deidentification_key(wanted=deidentify, path=deidentify_key)
+    output = Output(folder=out, overwrite=overwrite, as_json=as_json, gate=gate, key=key)
     methods = Methods.chosen(segmenter, model=model, command=auto_command, threads=threads)
     settings = Settings.of(seed=seed, threads=threads, engine=engine)
     _, code = run_case(request, analyze_case, settings, output, methods=methods)

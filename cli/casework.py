@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ablmargin.clinical.criteria import Verdict
+from ablmargin.deidentify import deidentified, plain_command, pseudonyms_for
 from ablmargin.dicom.walk import is_file_set
 from ablmargin.errors import UsageError
 from ablmargin.intake import CaseRequest, mask_path, open_case
+from ablmargin.loaded import PatientDigest
 from ablmargin.pipeline import Settings
 from ablmargin.progress import Progress, Stopwatch
 from ablmargin.registration.engines import engine_named
+from ablmargin.report import UNNAMED_CASE
 from ablmargin.report.casefolder import write_case_folder
 from ablmargin.report.record import result_record
 from ablmargin.result import CaseResult
@@ -39,6 +42,8 @@ class Output:
     gate: bool = False
     can_overwrite: bool = True
     """Whether the command has ``--overwrite``."""
+    key: bytes | None = field(default=None, repr=False)
+    """If nothing that identifies the patient may be written: what the stand-ins are derived from."""
 
     def require_writable(self, inputs: Sequence[Path]) -> None:
         """Refuse, before the work, an output folder that can't or mustn't be written.
@@ -78,6 +83,7 @@ def run_case(
 ) -> tuple[CaseResult, int]:
     """Open a case, outline what it lacks, run one step of the pipeline on it and hand the result out."""
     output.require_writable([request.pre, request.post, *(mask_path(text) for text in request.masks)])
+    request = replace(request, nameless=output.key is not None)
     engine_named(settings.registration.engine).require_installed()
     watch = Stopwatch()
     with progress_bars() as progress:
@@ -101,15 +107,26 @@ def run_case(
             cautions=(*opened.cautions, *segmented.cautions, *result.cautions),
             timings_s={**watch.timings_s, **result.timings_s},
         )
+        result = shareable(result, output, opened.patient, or_else=opened.case.pre.record.sha256)
         write(result, output, progress)
     return result, tell(result, output)
+
+
+def shareable(
+    result: CaseResult, output: Output, patient: PatientDigest | None = None, *, or_else: str | None
+) -> CaseResult:
+    """The result as it may be written: without what identifies the patient, if that was asked for."""
+    if output.key is None:
+        return result
+    return deidentified(result, pseudonyms_for(output.key, patient, or_else=or_else), unnamed=UNNAMED_CASE)
 
 
 def write(result: CaseResult, output: Output, progress: Progress) -> None:
     """Write the case folder, if one was asked for."""
     if output.folder is not None:
         progress("writing the report", 0.0)
-        write_case_folder(result, output.folder, overwrite=output.overwrite, command=sys.argv)
+        command = sys.argv if output.key is None else plain_command(sys.argv)
+        write_case_folder(result, output.folder, overwrite=output.overwrite, command=command)
         progress("writing the report", 1.0)
 
 

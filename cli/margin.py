@@ -37,6 +37,8 @@ def margin(
     case_id: options.CaseId = UNNAMED_CASE,
     seed: options.Seed = 0,
     out: Annotated[Path | None, typer.Option("--out", help="Also write a case folder.", metavar="DIR")] = None,
+    deidentify: options.Deidentify = False,
+    deidentify_key: options.DeidentifyKey = None,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
     gate: options.Gate = False,
@@ -46,17 +48,24 @@ def margin(
     from ablmargin.intake import mask_path, open_masks
     from ablmargin.pipeline import Settings, measure_masks
 
-    from .casework import Output, tell, write
+    from .casework import Output, shareable, tell, write
     from .terminal import progress_bars
 
     if not tumors or not ablations:
         raise UsageError("give the tumor with --tumor MASK and the ablation zone with --ablation MASK")
-    output = Output(folder=out, overwrite=overwrite, as_json=as_json, gate=gate)
+    key = options.deidentification_key(wanted=deidentify, path=deidentify_key)
+    output = Output(folder=out, overwrite=overwrite, as_json=as_json, gate=gate, key=key)
     texts = [*tumors, *ablations, *(text for text in (liver, segments, vessels) if text is not None)]
     output.require_writable([mask_path(text) for text in texts])
     with progress_bars() as progress:
         masks = open_masks(
-            tumors=tumors, ablations=ablations, liver=liver, segments=segments, vessels=vessels, reviewed=reviewed
+            tumors=tumors,
+            ablations=ablations,
+            liver=liver,
+            segments=segments,
+            vessels=vessels,
+            reviewed=reviewed,
+            nameless=key is not None,
         )
         result = measure_masks(
             masks.lesions,
@@ -68,5 +77,6 @@ def margin(
             cautions=masks.cautions,
             anatomy=masks.anatomy,
         )
+        result = shareable(result, output, or_else=masks.lesions[0].tumor.origin.sha256)
         write(result, output, progress)
     return tell(result, output)

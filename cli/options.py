@@ -167,6 +167,22 @@ CaseId = Annotated[
 Threads = Annotated[int, typer.Option("--threads", help="The numbers don't depend on it.", min=1)]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same numbers.", min=0)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a finished case; the old one is kept beside it.")]
+Deidentify = Annotated[
+    bool,
+    typer.Option(
+        "--deidentify",
+        help="Write nothing that identifies the patient: other UIDs, moved dates, no names of files. The margin is the same.",
+    ),
+]
+DeidentifyKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--deidentify-key",
+        help="A project's secret for --deidentify, 16 random bytes or more: the same patient, series and interval then "
+        "fit together in all its results. Without it each run stands alone.",
+        metavar="FILE",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Gate = Annotated[
     bool, typer.Option("--gate", help="Exit with 10 if a lesion is inadequate, with 11 if one is indeterminate.")
@@ -180,6 +196,13 @@ def plain_case_id(text: str) -> str:
     except ValueError as error:
         raise UsageError(str(error)) from error
     return text
+
+
+def deidentification_key(*, wanted: bool, path: Path | None) -> bytes | None:
+    """The key of what is written without names; None if names may stay. A key that is given wants it too."""
+    from ablmargin.pseudonyms import read_key
+
+    return read_key(path) if wanted or path is not None else None
 
 
 def prompts(points: Sequence[str], axes: Sequence[str], *, structure: str) -> tuple[Prompt, ...]:

@@ -29,6 +29,8 @@ def register(
     engine: options.Engine = EngineName.GAUSS_NEWTON,
     threads: options.Threads = 2,
     seed: options.Seed = 0,
+    deidentify: options.Deidentify = False,
+    deidentify_key: options.DeidentifyKey = None,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
     config: options.Config = None,  # noqa: ARG001 - read before the others, as their defaults
@@ -53,7 +55,8 @@ def register(
         landmarks=landmarks,
         accepted=options.accepted(accept),
     )
-    output = Output(folder=out, overwrite=overwrite, as_json=as_json)
+    key = options.deidentification_key(wanted=deidentify, path=deidentify_key)
+    output = Output(folder=out, overwrite=overwrite, as_json=as_json, key=key)
     methods = Methods.chosen(segmenter, model=model, command=auto_command, threads=threads)
     settings = Settings.of(seed=seed, threads=threads, engine=engine)
     _, code = run_case(request, align, settings, output, methods=methods)

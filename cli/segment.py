@@ -71,11 +71,14 @@ def segment(
     auto_command: options.AutoCommand = None,
     threads: options.Threads = 2,
     accept: options.Accept = [],  # noqa: B006
+    deidentify: options.Deidentify = False,
+    deidentify_key: options.DeidentifyKey = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON on standard output.")] = False,
     config: options.Config = None,  # noqa: ARG001 - read before the others, as their defaults
 ) -> int:
     """Outline the liver by itself, or a tumor or ablation zone from where you point."""
+    from ablmargin.deidentify import pseudonyms_for
     from ablmargin.loading import load_image, load_mask
     from ablmargin.maskfiles import require_writable_mask, save_mask
     from ablmargin.segmentation.methods import Methods
@@ -84,6 +87,7 @@ def segment(
     from .terminal import progress_bars
 
     accepted, prompt = options.accepted(accept), _prompt(point, axis, inside, outside)
+    key = options.deidentification_key(wanted=deidentify, path=deidentify_key)
     _require_free(out, image, liver, overwrite=overwrite)
     require_writable_mask(out, source=image if image.is_dir() else None)
     methods = Methods.chosen(segmenter, model=model, command=auto_command, threads=threads)
@@ -100,7 +104,8 @@ def segment(
             accepted=accepted,
             progress=progress,
         )
-        save_mask(proposal.mask, out, source=image if image.is_dir() else None)
+        names = None if key is None else pseudonyms_for(key, loaded.identity, or_else=loaded.record.sha256)
+        save_mask(proposal.mask, out, source=image if image.is_dir() else None, pseudonyms=names)
     _tell(proposal, out, loaded.cautions, as_json=as_json)
     return 0
 

@@ -107,7 +107,7 @@ def _mask(
         voxels = rasterized(contours, grid)
     except ContourError as error:
         raise _refused(path, error) from None
-    told += _gap_cautions(path, empty_between(voxels))
+    told += _gap_cautions(empty_between(voxels))
     origin = origin_in(path, label, grid)
     mask = LabelMask(voxels=voxels, geometry=grid, structure=structure, origin=origin)
     return require_drawn(with_algorithm(mask, region.note, kind=region.algorithm, name=""), path)
@@ -148,7 +148,7 @@ def _contours_mm(region: _Region, path: Path, told: list[Caution]) -> list[Float
             fault_in(path, "CONTOUR_BAD_VALUE", "ContourData", found=found, expected="three points or more")
         )
     if len(solid) < len(points):
-        message = f"{path.name}: {len(points) - len(solid)} contours of one or two points were left out"
+        message = f"{len(points) - len(solid)} contours of one or two points were left out"
         told.append(Caution(code="MASK_POINTS_SKIPPED", message=message))
     return solid
 
@@ -176,12 +176,10 @@ def _grid(contours: Sequence[FloatArray], onto: Geometry | None, frame_uid: str 
     return grid_of(contours, like=onto, frame_uid=frame_uid)
 
 
-def _gap_cautions(path: Path, empty: int) -> Sequence[Caution]:
+def _gap_cautions(empty: int) -> Sequence[Caution]:
     if not empty:
         return ()
-    message = (
-        f"{path.name}: {empty} slice{'' if empty == 1 else 's'} between its contours have none; nothing is drawn there"
-    )
+    message = f"{empty} slice{'' if empty == 1 else 's'} between its contours have none; nothing is drawn there"
     return (Caution(code="MASK_GAPS", message=message),)
 
 

@@ -13,6 +13,7 @@ from pydicom.tag import Tag
 from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage, generate_uid
 
 from ablmargin.dicom.contours import Outline, outlines
+from ablmargin.dicom.deidentify import declare
 from ablmargin.dicom.quiet import quiet
 from ablmargin.dicom.source import SourceSeries
 from ablmargin.originnote import note_of
@@ -60,6 +61,8 @@ def write_rtstruct(masks: Mapping[str, LabelMask], path: Path, source: SourceSer
     dataset.StructureSetROISequence = [_roi(number, name, mask, dataset) for number, (name, mask) in numbered]
     dataset.ROIContourSequence = [_contours(number, mask, source) for number, (_, mask) in numbered]
     dataset.RTROIObservationsSequence = [_observation(number, mask) for number, (_, mask) in numbered]
+    if source.pseudonyms is not None:
+        declare(dataset, source.pseudonyms)
     with whole_file(path) as unfinished, quiet():
         dataset.save_as(unfinished, enforce_file_format=True)
 

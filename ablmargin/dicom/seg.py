@@ -186,9 +186,7 @@ def _geometry(image: hd.seg.Segmentation, path: Path, told: list[Caution]) -> Ge
         raise DicomError(*faults)
     if not spacing:
         step = f"{geometry.spacing_mm[0]:.2f} mm"
-        message = (
-            f"{path.name} doesn't say how far its slices are apart: the smallest distance of two was taken, {step}"
-        )
+        message = f"it isn't told how far the slices are apart: the smallest distance of two was taken, {step}"
         told.append(Caution(code="MASK_SPACING_INFERRED", message=message))
     return geometry
 

@@ -11,6 +11,7 @@ import numpy as np
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
+from ablmargin.dicom.deidentify import declare
 from ablmargin.dicom.quiet import quiet
 from ablmargin.dicom.source import SourceSeries
 from ablmargin.errors import DicomError, Fault, UsageError
@@ -76,6 +77,8 @@ def write_seg(masks: Mapping[str, LabelMask], path: Path, source: SourceSeries, 
         expected = "a complete CT series: patient, study, frame of reference"
         raise DicomError(_unusable(path, found, expected)) from None
     dataset.SpecificCharacterSet = "ISO_IR 192"  # the source's may lack letters of a name
+    if source.pseudonyms is not None:
+        declare(dataset, source.pseudonyms)
     with whole_file(path) as unfinished, quiet():
         dataset.save_as(unfinished)
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
 
 from ablmargin.dicom.checks import check_series
+from ablmargin.dicom.deidentify import nameless_header
 from ablmargin.dicom.discover import discover
 from ablmargin.dicom.enhanced import is_multi_frame
 from ablmargin.dicom.quiet import quiet
 from ablmargin.dicom.stack import Stack
 from ablmargin.errors import DicomError, Fault
 from ablmargin.geometry import Geometry
+from ablmargin.pseudonyms import Pseudonyms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,11 +29,19 @@ class SourceSeries:
         The header of each slice's file; of Enhanced CT the same one for all its frames.
     frame_numbers : tuple of int or None
         Which frame of its file each slice is, from 1; None in a classic file.
+    pseudonyms : Pseudonyms, optional
+        If the headers were made to identify nobody.
     """
 
     slices: tuple[Dataset, ...]
     frame_numbers: tuple[int | None, ...]
     geometry: Geometry
+    pseudonyms: Pseudonyms | None = None
+
+    def nameless(self, pseudonyms: Pseudonyms) -> SourceSeries:
+        """The same with headers that identify nobody, for objects that don't."""
+        nameless = {id(header): nameless_header(header, pseudonyms) for header in self.files}
+        return replace(self, slices=tuple(nameless[id(header)] for header in self.slices), pseudonyms=pseudonyms)
 
     @property
     def files(self) -> tuple[Dataset, ...]:
