@@ -17,7 +17,7 @@ from ablmargin.dicom.filechecks import file_faults
 from ablmargin.dicom.groups import close_groups, equal_groups, orientation_of
 from ablmargin.dicom.header import SliceHeader
 from ablmargin.dicom.kinds import kind_cautions, kind_faults, without_strays
-from ablmargin.dicom.stack import SILENT_CORNER_MM, Stack, stack_of
+from ablmargin.dicom.stack import CORNER_MM, Stack, stack_of
 from ablmargin.dicom.text import attribute
 from ablmargin.errors import Caution, Fault
 from ablmargin.hazards import sifted
@@ -189,8 +189,11 @@ def stack_cautions(stack: Stack) -> list[Caution]:
             f"straight grid, to {stack.worst_corner_mm:.3f} mm; values are interpolated between neighboring pixels"
         )
         cautions.append(Caution(code="GEOM_TILT", message=message))
-    if stack.worst_corner_mm > SILENT_CORNER_MM:
-        message = f"positions in the headers are rounded: voxels lie up to {stack.worst_corner_mm:.3f} mm off"
+    if stack.off_grid_mm > CORNER_MM:
+        message = (
+            f"positions in the headers are rounded, up to {stack.off_grid_mm:.3f} mm off an even grid: each slice was put "
+            f"where its own header says, to {stack.worst_corner_mm:.3f} mm; values are interpolated between neighbors"
+        )
         cautions.append(Caution(code="GEOM_ROUNDED", message=message))
     return cautions
 

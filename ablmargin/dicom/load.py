@@ -127,8 +127,7 @@ def _record(series: SeriesFiles, stack: Stack, sha256: str) -> SeriesRecord:
 def _seen_mm(stack: Stack) -> float | None:
     """The largest thickness; where slices lie unevenly, their widest distance, as no more is seen there."""
     thickness = largest_thickness_mm(stack.headers)
-    even = np.array_equal(stack.placement.planes, np.arange(len(stack.headers)))
-    return thickness if even else max(thickness or 0.0, stack.widest_step_mm)
+    return thickness if stack.placement.is_even else max(thickness or 0.0, stack.widest_step_mm)
 
 
 def _undecodable(header: SliceHeader, error: DecodingError) -> Fault:

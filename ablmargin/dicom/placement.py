@@ -1,13 +1,14 @@
-"""Slices that don't lie on a box of voxels as they are: sheared by a tilted gantry, or unevenly spaced.
+"""Slices that don't lie on a box of voxels as they are: sheared by a tilted gantry, unevenly spaced, or at rounded positions.
 
 A tilted gantry moves each slice within its own plane. So each is moved back there and no value travels from one slice to
 another: positions are exact, values are interpolated linearly between neighboring pixels. Uneven slices are accepted on
-purpose only; between two slices values are interpolated linearly as well.
+purpose only; between two slices values are interpolated linearly as well. So they are where positions were rounded.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,10 @@ from scipy import ndimage
 from ablmargin.geometry import FloatArray, Geometry, triple, triples
 
 _DUST = 1e-9
+_STILL = 1e-4
+"""Pixels: moving a slice by less would change nothing but its noise."""
+_NUDGE = 0.1
+"""Slices moved by less, in pixels and planes, are still the grid's own: positions were rounded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,7 +32,7 @@ class Placement:
     planes : ndarray, shape (n,)
         Index of each slice along the volume's first axis, increasing; fractions allowed.
     shifts : ndarray, shape (n, 2)
-        Row and column index of each slice's first pixel, not negative; fractions allowed.
+        Row and column index of each slice's first pixel; fractions allowed. Negative by rounding only.
     """
 
     planes: FloatArray
@@ -37,6 +42,16 @@ class Placement:
     def is_plain(self) -> bool:
         """Whether the slices, one after the other, are the volume."""
         return not self.shifts.any() and bool(np.array_equal(self.planes, np.arange(len(self.planes))))
+
+    @property
+    def is_even(self) -> bool:
+        """Whether each slice lies in its own plane of the volume, but for rounding."""
+        return bool(np.abs(self.planes - np.arange(len(self.planes))).max() < _NUDGE)
+
+    @property
+    def is_nudged(self) -> bool:
+        """Whether no slice is moved within its plane, but for rounding."""
+        return bool(np.abs(self.shifts).max() < _NUDGE)
 
 
 def fit(
@@ -81,6 +96,14 @@ def fit(
     return geometry, Placement(planes=planes, shifts=shifts)
 
 
+def placement_of(positions_mm: FloatArray, geometry: Geometry) -> Placement:
+    """Where slices lie on a grid by their own first pixels, (n, 3) in LPS mm."""
+    index = geometry.indices_at(positions_mm)
+    shifts = index[:, 1:]
+    shifts[np.abs(shifts) < _STILL] = 0.0
+    return Placement(planes=index[:, 0], shifts=shifts)
+
+
 def placed(
     slices_hu: NDArray[np.float32], placement: Placement, shape: tuple[int, int, int], *, outside_hu: float
 ) -> NDArray[np.float32]:
@@ -88,9 +111,11 @@ def placed(
     if placement.is_plain:
         return slices_hu
     straight = np.full((len(slices_hu), *shape[1:]), outside_hu, np.float32)
+    beyond: Literal["nearest", "constant"] = "nearest" if placement.is_nudged else "constant"
     for target, source, shift in zip(straight, slices_hu, placement.shifts, strict=True):
         target[: source.shape[0], : source.shape[1]] = source
-        target[:] = ndimage.shift(target, shift, order=1, cval=outside_hu)
+        if shift.any():
+            target[:] = ndimage.shift(target, shift, order=1, mode=beyond, cval=outside_hu)
     return _between_planes(straight, placement.planes, shape[0])
 
 

@@ -58,7 +58,7 @@ def source_series(path: Path, grid: Geometry) -> SourceSeries:
         SOURCE_GRID if no series lies on that grid, SERIES_AMBIGUOUS if several do.
     """
     stacks = [stack for stack in (check_series(series).stack for series in discover(path).series) if stack]
-    fitting = [stack for stack in stacks if stack.placement.is_plain and stack.geometry.same_grid_as(grid)]
+    fitting = [stack for stack in stacks if _is_its_slices(stack) and stack.geometry.same_grid_as(grid)]
     if len(fitting) != 1:
         raise DicomError(_fault(path, grid, stacks, fitting))
     headers = fitting[0].headers
@@ -69,6 +69,12 @@ def source_series(path: Path, grid: Geometry) -> SourceSeries:
         frame_numbers=tuple(header.frame + 1 if is_multi_frame(header) else None for header in headers),
         geometry=fitting[0].geometry,
     )
+
+
+def _is_its_slices(stack: Stack) -> bool:
+    """Whether each plane of the grid is one of the slices, to a rounding of its position."""
+    placement = stack.placement
+    return len(stack.headers) == stack.geometry.shape[0] and placement.is_even and placement.is_nudged
 
 
 def _fault(path: Path, grid: Geometry, stacks: list[Stack], fitting: list[Stack]) -> Fault:

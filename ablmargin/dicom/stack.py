@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ablmargin.dicom.header import SliceHeader
-from ablmargin.dicom.placement import Placement, fit
+from ablmargin.dicom.placement import Placement, fit, placement_of
 from ablmargin.dicom.regularity import lean_degrees, line_faults, overlap_faults, spacing_faults
 from ablmargin.dicom.text import attribute
 from ablmargin.errors import Caution, Fault
@@ -17,9 +17,10 @@ from ablmargin.geometry import FloatArray, Geometry, Triple
 from ablmargin.hazards import sifted
 
 TILT_DEGREES = 0.1
-SILENT_CORNER_MM = 0.01
+CORNER_MM = 0.01
+"""No corner of a slice lies farther from where its own header says: the grid is that exact, or the slice is moved on it."""
 CORNER_TOLERANCE_MM = 0.05
-"""The final check: no corner of any slice may lie farther from its own header. More than rounded positions may explain is refused."""
+"""How far rounded positions may put a corner off the best grid. More is refused: the slices don't make one regular volume."""
 MIN_SLICES = 3
 MOST_PLANES = 4096
 MOST_VOXELS = 2**30
@@ -33,15 +34,16 @@ _RESEND = "Ask the PACS to send the series again."
 class Stack:
     """Slices in the order of their position along the normal, and the grid they make.
 
-    ``worst_corner_mm`` is the largest distance between a corner of a slice on the grid and what the file's own header says;
-    ``widest_step_mm`` the largest distance of two neighboring slices; ``tilt_degrees`` what the gantry leaned by, 0 for a
-    stack that is straight as it is.
+    ``worst_corner_mm`` is the largest distance between where a corner of a slice is put and what the file's own header says;
+    ``off_grid_mm`` the same, were each slice put on its plane of the grid; ``widest_step_mm`` the largest distance of two
+    neighboring slices; ``tilt_degrees`` what the gantry leaned by, 0 for a stack that is straight as it is.
     """
 
     headers: tuple[SliceHeader, ...]
     geometry: Geometry
     placement: Placement
     worst_corner_mm: float
+    off_grid_mm: float
     widest_step_mm: float
     tilt_degrees: float
 
@@ -83,9 +85,18 @@ def _fitted(ordered: Sequence[SliceHeader], local: FloatArray, axes: FloatArray,
     lean = lean_degrees(local)
     straight = _on_grid(ordered, local, axes, uneven, tilt_degrees=0.0)
     if lean <= TILT_DEGREES and straight.worst_corner_mm <= CORNER_TOLERANCE_MM:
-        return straight
+        return _where_headers_say(straight)
     sheared = _on_grid(ordered, local, axes, uneven, tilt_degrees=lean)
-    return sheared if sheared.worst_corner_mm < straight.worst_corner_mm else straight
+    return _where_headers_say(sheared if sheared.worst_corner_mm < straight.worst_corner_mm else straight)
+
+
+def _where_headers_say(stack: Stack) -> Stack:
+    """The stack itself if its grid is exact; else each slice moved off its plane by what rounding put it off the grid."""
+    if not CORNER_MM < stack.off_grid_mm <= CORNER_TOLERANCE_MM:
+        return stack
+    placement = placement_of(_vectors(header.position_mm for header in stack.headers), stack.geometry)
+    worst = corner_error_mm(stack.headers, stack.geometry, placement)
+    return replace(stack, placement=placement, worst_corner_mm=worst)
 
 
 def _on_grid(
@@ -100,11 +111,13 @@ def _on_grid(
         frame_uid=_frame_uid(ordered),
         sheared=tilt_degrees > 0,
     )
+    worst = corner_error_mm(ordered, geometry, placement)
     return Stack(
         headers=tuple(ordered),
         geometry=geometry,
         placement=placement,
-        worst_corner_mm=corner_error_mm(ordered, geometry, placement),
+        worst_corner_mm=worst,
+        off_grid_mm=worst,
         widest_step_mm=float(np.diff(local[:, 2]).max()),
         tilt_degrees=tilt_degrees,
     )
@@ -168,8 +181,8 @@ def _too_short(headers: Sequence[SliceHeader], source: str) -> Fault:
 
 def _grid_faults(stack: Stack, source: str) -> list[Fault]:
     """The last word on a grid: each corner of each slice lies where its own header says, and memory can hold it."""
-    if not stack.worst_corner_mm <= CORNER_TOLERANCE_MM:
-        return [_off_grid(stack.worst_corner_mm, source)]
+    if not stack.off_grid_mm <= CORNER_TOLERANCE_MM:
+        return [_off_grid(stack.off_grid_mm, source)]
     if math.prod(stack.geometry.shape) > MOST_VOXELS:
         return [_too_large(stack.geometry, source)]
     return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hostile_cases import each
-from hostile_phantom import AXIAL, CENTER_MM, heights, landmark_errors_mm, phantom_hu, stack, write
+from hostile_phantom import AXIAL, CENTER_MM, heights, landmark_errors_mm, phantom_hu, stack, store, write
 from orientations import AXES
 
 from ablmargin.dicom.checks import check_series
@@ -65,6 +65,55 @@ def test_no_dicom_mask_refers_to_slices_that_were_moved(tmp_path):
     write(tmp_path, stack(axes=tilted(AXIAL, 15.0, about=0)))
     with pytest.raises(DicomError, match=r"SOURCE_GRID: .* straightened"):
         source_series(tmp_path, load_image(tmp_path).volume.geometry)
+
+
+RISE_HU_PER_MM = np.array((1.0, -1.5, 4.0))
+
+
+def rising(datasets):
+    """In the body the values rise evenly along x, y and z of the header, to 0.01 HU: any voxel tells where it lies."""
+    for d in datasets:
+        corner, spacing = np.array(d.ImagePositionPatient, float), np.array(d.PixelSpacing, float)
+        j, i = np.meshgrid(np.arange(d.Rows), np.arange(d.Columns), indexing="ij")
+        points = np.stack([corner[0] + i * spacing[1], corner[1] + j * spacing[0], np.full(i.shape, corner[2])], -1)
+        values = (points - CENTER_MM) @ RISE_HU_PER_MM
+        values[np.linalg.norm((points - CENTER_MM)[..., :2], axis=-1) > 50] = -1000
+        store(d, (values + 1024) * 25, intercept=-1024, slope=0.04)
+    return datasets
+
+
+@pytest.mark.parametrize(("kind", "off_mm"), [("to 0.1 mm", (0.0, 0.0, 0.0)), ("in all directions", (0.012,) * 3)])
+def test_rounded_positions_are_followed(tmp_path, kind, off_mm):
+    """Each slice lies where its own header says, to 0.01 mm, on an even grid, and nothing is lost at its border."""
+    datasets = stack(heights_mm=heights(step_mm=6.25))
+    rng = np.random.default_rng(7)
+    for d in datasets:
+        moved = np.array(d.ImagePositionPatient, float) + rng.uniform(-1, 1, 3) * off_mm
+        d.ImagePositionPatient = [
+            round(float(x), 1 if kind == "to 0.1 mm" and n == 2 else 4) for n, x in enumerate(moved)
+        ]
+    write(tmp_path, rising(datasets))
+    image = load_image(tmp_path)
+    (caution,) = (caution for caution in image.cautions if caution.code == "GEOM_ROUNDED")
+    assert "where its own header says" in caution.message
+    (series,) = discover(tmp_path).series
+    stacked = check_series(series).stack
+    assert stacked.worst_corner_mm < 0.01 < stacked.off_grid_mm
+    geometry, voxels = image.volume.geometry, image.volume.voxels_hu
+    assert geometry.shape == (24, 80, 80)
+    points = geometry.points_at(np.moveaxis(np.indices(geometry.shape), 0, -1)) - CENTER_MM
+    body = np.linalg.norm(points[..., :2], axis=-1) < 46
+    np.testing.assert_allclose(voxels[body], (points @ RISE_HU_PER_MM)[body], atol=0.01 * 4 + 0.02)
+    assert voxels[:, 0].min() > -1001
+    assert image.record.slice_thickness_mm == 2.5
+
+
+def test_an_outline_may_refer_to_slices_at_rounded_positions(tmp_path):
+    datasets = stack()
+    for number, d in enumerate(datasets):
+        d.ImagePositionPatient[2] += 0.024 * (number % 2)
+    write(tmp_path, datasets)
+    assert len(source_series(tmp_path, load_image(tmp_path).volume.geometry).slices) == 24
 
 
 def refused_codes(folder, accepted=()):
