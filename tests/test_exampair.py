@@ -149,6 +149,24 @@ class TestSamePixels:
         with pytest.raises(InputError, match="SAME_SERIES"):
             check_pair(pre, post)
 
+    @pytest.mark.parametrize("size", [(40, 40), (39, 40), (36, 37), (38, 5), (3, 4)])
+    @pytest.mark.parametrize("axes", [(0, 1, 2), (0, 2, 1)])
+    @pytest.mark.parametrize("turned", [(), (2,), (1,), (1, 2), (0, 2)])
+    def test_a_copy_that_was_turned_or_mirrored_is_refused(self, exams, size, axes, turned):
+        part = exams[0][0].volume.voxels_hu[:, 2 : 2 + size[0], : size[1]] + np.arange(size[1], dtype=np.float32)
+        copy = np.flip(part, turned).transpose(axes).copy()
+        pre, post = self.post_of(exams, copy)
+        geometry = grid_around((1, 2, 3), shape=part.shape, spacing_mm=(2.5, 3.2, 3.2))
+        pre = replace(pre, volume=Volume(voxels_hu=part, geometry=geometry))
+        with pytest.raises(InputError, match="SAME_SERIES"):
+            check_pair(pre, post)
+
+    def test_one_value_that_differs_in_each_slice_makes_no_copy(self, exams):
+        voxels = exams[0][0].volume.voxels_hu.copy()
+        voxels[:, 2::5, 2::5] += 1
+        pre, post = self.post_of(exams, voxels)
+        check_pair(pre, post)
+
     def test_one_slice_in_common_is_no_copy(self, exams):
         voxels = exams[0][1].volume.voxels_hu.copy()
         voxels[1] = exams[0][0].volume.voxels_hu[1]
