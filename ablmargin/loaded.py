@@ -21,6 +21,9 @@ _SALT = secrets.token_bytes(16)  # lives as long as the process: digests of two 
 _PLAUSIBLE_HU = (-4000.0, 20000.0)
 _FEWEST_VALUES = 8
 _AIR_BELOW_HU, _FAT_HU, _TISSUE_HU, _BONE_HU = -500.0, -140.0, (-200.0, 300.0), (850.0, 1350.0)
+_AIRY_BELOW_HU, _LUNG_HU, _ONE_LEVEL_HU = -300.0, (-850.0, -650.0), 25.0
+_PADDING_APART_HU = 100.0
+_FAT_AT_MOST_HU, _ORGAN_HU = -60.0, (30.0, 250.0)
 _FEW = 1e-3
 _NOBODY = {
     "anon",
@@ -140,7 +143,41 @@ def _oddity(sample: Array) -> str | None:
         return "nothing near 0, where soft tissue and fat lie: values look offset or scaled"
     if not has_air and lowest > _FAT_HU and np.mean(sample == lowest) > 0.05:
         return f"values cut off at {lowest:.4g}, without air and fat: a windowed or normalized picture"
+    return _scaling(sample)
+
+
+def _scaling(sample: Array) -> str | None:
+    """Whether values look like Hounsfield units times a factor below 1, in words.
+
+    Lung may be all the air there is, and a phantom may be of water alone; neither lies where scaled air and tissue do.
+    """
+    filled = sample[sample > _AIR_BELOW_HU]
+    if np.mean((filled > _TISSUE_HU[0]) & (filled < _TISSUE_HU[1])) < 0.5:
+        return "most of what isn't air far from 0, where soft tissue and fat lie: values look offset or scaled"
+    airy = sample[sample < _AIRY_BELOW_HU]
+    if airy.size < _FEW * sample.size and _lacks_soft_tissue(sample):
+        return "much near -100, where fat lies, and hardly any soft tissue: values look scaled"
+    airy = _without_padding(airy)
+    if airy.size < 0.02 * sample.size:
+        return None
+    level = float(np.median(airy))
+    is_one_level = np.mean(np.abs(airy - level) < _ONE_LEVEL_HU) > 0.6
+    if level > _LUNG_HU[1] and is_one_level and np.mean(airy < _LUNG_HU[0]) < 0.01:
+        return f"air near {level:.0f}: values look scaled"
     return None
+
+
+def _without_padding(values: Array) -> Array:
+    """Values but the lowest one, if it lies far below all others."""
+    lowest = values.min(initial=0)
+    others = values[values > lowest]
+    return others if others.min(initial=0) > lowest + _PADDING_APART_HU else values
+
+
+def _lacks_soft_tissue(sample: Array) -> bool:
+    """Whether a tenth lies where fat does, or lower, and hardly anything where organs and muscle do."""
+    organs = np.mean((sample > _ORGAN_HU[0]) & (sample < _ORGAN_HU[1]))
+    return bool(np.mean(sample < _FAT_AT_MOST_HU) > 0.1 and organs < 0.05)
 
 
 def _implausible(source: str, found: str, told_by: str | None) -> Fault:
