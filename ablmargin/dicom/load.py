@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ablmargin.case import SeriesRecord
 from ablmargin.dicom.checks import check_series, largest_thickness_mm, merged
-from ablmargin.dicom.decode import DecodingError, pixel_type, significant, stored_values
+from ablmargin.dicom.decode import DecodingError, FrameDecoder, pixel_type, significant, stored_values
 from ablmargin.dicom.discover import SeriesFiles
 from ablmargin.dicom.header import SliceHeader
 from ablmargin.dicom.phase import phase_in_header
@@ -73,19 +73,20 @@ def _read_pixels(stack: Stack, progress: Progress) -> tuple[NDArray[np.float32],
     voxels = np.empty((len(stack.headers), first.rows, first.columns), np.float32)
     digest = hashlib.sha256(repr(stack.geometry.in_frame(None)).encode())
     padded, faults = 0, []
-    for index, header in enumerate(stack.headers):
-        try:
-            raw = stored_values(header)
-        except DecodingError as error:
-            faults.append(_undecodable(header, error))
-            continue
-        values = significant(raw, header)
-        digest.update(repr((header.rescale_slope, header.rescale_intercept_hu)).encode())
-        digest.update(values.astype(values.dtype.newbyteorder("<"), order="C", copy=False).data)
-        np.multiply(values, np.float32(header.rescale_slope or np.nan), out=voxels[index])
-        voxels[index] += np.float32(header.rescale_intercept_hu or 0.0)
-        padded += _fill_padding(voxels[index], raw, header)
-        progress("reading slices", (index + 1) / len(stack.headers))
+    with FrameDecoder() as decoder:
+        for index, header in enumerate(stack.headers):
+            try:
+                raw = stored_values(header, decoder)
+            except DecodingError as error:
+                faults.append(_undecodable(header, error))
+                continue
+            values = significant(raw, header)
+            digest.update(repr((header.rescale_slope, header.rescale_intercept_hu)).encode())
+            digest.update(values.astype(values.dtype.newbyteorder("<"), order="C", copy=False).data)
+            np.multiply(values, np.float32(header.rescale_slope or np.nan), out=voxels[index])
+            voxels[index] += np.float32(header.rescale_intercept_hu or 0.0)
+            padded += _fill_padding(voxels[index], raw, header)
+            progress("reading slices", (index + 1) / len(stack.headers))
     if faults:
         raise DicomError(*merged(faults))
     return voxels, digest.hexdigest(), padded
@@ -132,7 +133,7 @@ def _seen_mm(stack: Stack) -> float | None:
 
 def _undecodable(header: SliceHeader, error: DecodingError) -> Fault:
     return Fault(
-        code="PIXEL_DECODE",
+        code=error.code,
         source=header.source,
         found=f"{error} (transfer syntax {header.transfer_syntax})",
         expected=f"{header.rows} × {header.columns} pixels",
