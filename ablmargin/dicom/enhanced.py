@@ -13,7 +13,7 @@ from pydicom.uid import EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageSt
 
 from ablmargin.dicom.decimals import measures
 from ablmargin.dicom.framegroups import FrameGroups, read_groups
-from ablmargin.dicom.header import SliceHeader
+from ablmargin.dicom.header import SliceHeader, UnreadableFileError
 from ablmargin.errors import Caution, Fault
 
 MULTI_FRAME = {str(EnhancedCTImageStorage), str(LegacyConvertedEnhancedCTImageStorage)}
@@ -30,11 +30,12 @@ def frame_headers(header: SliceHeader) -> tuple[SliceHeader, ...]:
     Raises
     ------
     UnreadableFileError
-        As :func:`ablmargin.dicom.framegroups.read_groups`.
+        As :func:`ablmargin.dicom.framegroups.read_groups`; FILE_MALFORMED also if there are pixels of more frames.
     OSError
         If the file can't be opened.
     """
     groups = read_groups(header.path)
+    _require_no_surplus(header, groups)
     return tuple(_frame(header, groups, number, said) for number, said in enumerate(groups.frames))
 
 
@@ -55,6 +56,15 @@ def concatenation_cautions(headers: Sequence[SliceHeader]) -> list[Caution]:
         for found in parts.values()
         if (total := max(found.values(), key=len)).isdecimal() and int(total) > len(found)
     ]
+
+
+def _require_no_surplus(header: SliceHeader, groups: FrameGroups) -> None:
+    """More pixels than frames: nothing tells which of them belong together."""
+    wanted = header.frame_bytes * len(groups.frames)
+    there = groups.pixels.length if groups.pixels else None
+    if there is not None and there >= wanted + max(header.frame_bytes, 1):
+        reason = f"it holds pixels of more than the {len(groups.frames)} frames it describes"
+        raise UnreadableFileError("FILE_MALFORMED", reason, "PixelData")
 
 
 def _frame(header: SliceHeader, groups: FrameGroups, number: int, said: dict[str, str]) -> SliceHeader:

@@ -8,7 +8,6 @@ import numpy as np
 
 from ablmargin.dicom.filechecks import ORIENTATION_TOLERANCE
 from ablmargin.dicom.header import SliceHeader
-from ablmargin.geometry import FloatArray
 
 
 def orientation_of(header: SliceHeader) -> Sequence[float] | None:
@@ -30,16 +29,12 @@ def close_groups(
     tolerance: float = ORIENTATION_TOLERANCE,
 ) -> list[list[SliceHeader]]:
     """Group by closeness to each group's first member; headers without the value belong to no group."""
-    groups: list[tuple[FloatArray, list[SliceHeader]]] = []
-    for header in headers:
-        numbers = key(header)
-        if numbers is None:
-            continue
-        value = np.array(numbers)
-        for first, members in groups:
-            if np.abs(value - first).max() <= tolerance:
-                members.append(header)
-                break
-        else:
-            groups.append((value, [header]))
-    return [members for _, members in groups]
+    placed = [(header, numbers) for header in headers if (numbers := key(header)) is not None]
+    values = np.array([numbers for _, numbers in placed], np.float64)
+    left = np.arange(len(placed))
+    groups = []
+    while left.size:
+        near = np.abs(values[left] - values[left[0]]).max(axis=1) <= tolerance
+        groups.append([placed[index][0] for index in left[near].tolist()])
+        left = left[~near]
+    return groups

@@ -13,6 +13,9 @@ from ablmargin.errors import Caution, Fault
 _SCOUTS = {"LOCALIZER", "SCOUT", "SCREEN SAVE", "SCREEN"}
 _PROJECTIONS = {"MIP", "MINIP", "MAX_IP", "MIN_IP", "MAXIP", "PROJECTION IMAGE", "VRT", "SSD", "VOLUME RENDERED"}
 _PROJECTIONS |= {"VOLUME_RENDER", "SURFACE_RENDER"}
+_CALCULATED = {"DIVISION", "MULTIPLICATION", "QUANTITY", "STD_DEVIATION", "SUBTRACTION"}
+_CALCULATED |= {"CBF", "CBV", "MTT", "RCBF", "RCBV", "TTP"}
+"""Images calculated from others (PS3.3 C.8.16.1.4) whose values are no longer attenuation, and maps of perfusion."""
 _HU_TYPES = {"", "HU", "US"}
 """RescaleType: Hounsfield units, or unspecified, as some scanners write; what the values are then shows by themselves."""
 _EXPORT = "Export the original axial series of the scanner."
@@ -45,6 +48,18 @@ def kind_faults(headers: Sequence[SliceHeader], source: str) -> list[Fault]:
                 source=source,
                 found=f"projections ({', '.join(projected)}), which show tissue where it isn't",
                 expected="slices",
+                remedy=_EXPORT,
+                attribute=attribute("ImageType"),
+            )
+        )
+    calculated = sorted({value for header in headers for value in _CALCULATED.intersection(_types(header))})
+    if calculated:
+        faults.append(
+            Fault(
+                code="HU_UNKNOWN",
+                source=source,
+                found=f"values calculated from those of other images ({', '.join(calculated)})",
+                expected="HU",
                 remedy=_EXPORT,
                 attribute=attribute("ImageType"),
             )

@@ -12,6 +12,8 @@ from typing import Any
 
 import pydicom
 from pydicom.dataset import FileDataset
+from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag
 
 from ablmargin.dicom.bounded import BoundedReader
 from ablmargin.dicom.quiet import quiet
@@ -78,10 +80,16 @@ def is_file_set(path: Path) -> bool:
     if path.name.upper() in FILE_SET_NAMES:
         return True
     try:
-        meta = _read(path, "SOPClassUID").file_meta
+        with path.open("rb") as file, quiet():
+            reader: Any = BoundedReader(file, path.stat().st_size)
+            meta = read_partial(reader, stop_when=_at_once).file_meta
+            return str(meta.get("MediaStorageSOPClassUID", "")) == MEDIA_DIRECTORY
     except Exception:  # noqa: BLE001 - whatever is wrong with it, it isn't a media directory
         return False
-    return str(meta.get("MediaStorageSOPClassUID", "")) == MEDIA_DIRECTORY
+
+
+def _at_once(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - pydicom gives all three
+    return True
 
 
 def _read(path: Path, keyword: str) -> FileDataset:

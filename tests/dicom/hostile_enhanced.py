@@ -52,7 +52,7 @@ def enhanced(slices: Sequence[Dataset] | None = None, *, own: Iterable[str] = ("
     d = Dataset()
     d.update({element.tag: element for element in slices[0] if element.keyword not in sum(GROUPS.values(), ())})
     d.SOPClassUID, d.SOPInstanceUID = EnhancedCTImageStorage, "1.2.3.99"
-    del d.InstanceNumber, d.SliceLocation
+    del d.InstanceNumber
     d.NumberOfFrames = len(slices)
     d.SharedFunctionalGroupsSequence, d.PerFrameFunctionalGroupsSequence = Items([shared]), Items(frames)
     d.PixelData = b"".join(one.PixelData for one in slices)
@@ -424,6 +424,13 @@ def enh_too_few_descriptions(folder):
 @refused("FILE_MALFORMED", names=["ct.dcm", "20 frames and describes 24"], attribute="NumberOfFrames")
 def enh_too_many_descriptions(folder):
     save(folder, *each([enhanced()], NumberOfFrames=20))
+
+
+@refused("FILE_MALFORMED", names=["ct.dcm", "more than the 24 frames"], attribute="PixelData")
+def enh_surplus_pixels(folder):
+    d = enhanced()
+    d.PixelData += d.PixelData[: 2 * SHAPE[1] * SHAPE[2]]
+    save(folder, d)
 
 
 @refused("FILE_MALFORMED", names=["ct.dcm", "2000000000 frames and describes 24"], attribute="NumberOfFrames")

@@ -17,7 +17,7 @@ READERS = [
     *(f"dicom/{name}.py" for name in ("kinds", "load", "placement", "regularity", "split", "stack", "walk")),
     *("exampair.py", "hazards.py", "intake.py", "loaded.py", "loading.py"),
 ]
-NO_CODES = {"HU_MOD", "MAX_IP", "MIN_IP"}
+NO_CODES = {"HU_MOD", "MAX_IP", "MIN_IP", "STD_DEVIATION", "SURFACE_RENDER", "VOLUME_RENDER"}
 """Values of DICOM attributes that look like codes."""
 CODE = re.compile(r"[A-Z]+(_[A-Z]+)+")
 

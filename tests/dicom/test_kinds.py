@@ -45,6 +45,12 @@ def test_colors_are_no_hounsfield_units(tmp_path):
     assert (fault.code, fault.attribute) == ("HU_UNKNOWN", "PhotometricInterpretation (0028,0004)")
 
 
+@pytest.mark.parametrize("kind", ["SUBTRACTION", "RCBF"])
+def test_values_calculated_from_others(tmp_path, kind):
+    fault = refused(written(tmp_path, ImageType=["DERIVED", "PRIMARY", "VOLUME", kind]))
+    assert (fault.code, fault.attribute) == ("HU_UNKNOWN", "ImageType (0008,0008)")
+
+
 @pytest.mark.parametrize("unit", ["ED", "MGML", "Z_EFF"])
 def test_values_of_another_quantity(tmp_path, unit):
     fault = refused(written(tmp_path, RescaleType=unit))
