@@ -84,7 +84,7 @@ def block_means(values: Array, geometry: Geometry, steps: list[int]) -> tuple[ND
     spacing = np.array(geometry.spacing_mm) * steps
     shape = (means.shape[0], means.shape[1], means.shape[2])
     grid = replace(geometry, shape=shape, spacing_mm=triple(spacing), origin_mm=triple(first))
-    return (means if means is not values else means.copy()), grid
+    return (means.copy() if max(steps) == 1 else means), grid
 
 
 def _means_along(values: NDArray[np.float32], axis: int, step: int) -> NDArray[np.float32]:
