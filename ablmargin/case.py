@@ -9,12 +9,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from ablmargin.geometry import FloatArray
 from ablmargin.volume import LabelMask, Structure, Volume
 
 CASE_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """A case or lesion ID becomes part of file names, so only these characters are allowed."""
+
+PhaseSource = Literal["header", "HU"]
+"""Who told the contrast phase: whoever described the series, or its Hounsfield units."""
 
 
 class RasMutation(StrEnum):
@@ -29,8 +33,9 @@ class RasMutation(StrEnum):
 class SeriesRecord:
     """What is known of the series that a volume was read from. Nothing here identifies the patient.
 
-    ``acquired`` is the acquisition's date and time as ISO 8601 text; ``phase`` the contrast phase in words. Unknown
-    things are None; a volume that isn't from DICOM knows little more than its hash.
+    ``acquired`` is the acquisition's date and time as ISO 8601 text; ``phase`` the contrast phase in words, ``phase_source``
+    who told it, ``phase_evidence`` what was measured to tell it. Unknown things are None; a volume that isn't from DICOM
+    knows little more than its hash.
     """
 
     modality: str = "CT"
@@ -38,6 +43,8 @@ class SeriesRecord:
     slices: int = 0
     slice_thickness_mm: float | None = None
     phase: str | None = None
+    phase_source: PhaseSource | None = None
+    phase_evidence: str | None = None
     acquired: str | None = None
     sha256: str | None = None
     name: str = ""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from ablmargin.case import Anatomy, Case, Lesion, RasMutation
 from ablmargin.cautions import coarse_slices, finding_cautions, not_reviewed, shape_cautions, too_small
 from ablmargin.errors import Caution
+from ablmargin.examphases import with_phases
 from ablmargin.loading import require_targets
 from ablmargin.measurement import measure_lesion
 from ablmargin.metrics.livers import liver_across_gaps, liver_seen_in_either
@@ -96,6 +97,8 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
         alignment = register_case(case, settings, progress=progress)
     with watch("measure"):
         progress("measuring margins", 0.0)
+        phased = with_phases(case)
+        case = phased.case
         tumors = [surface_of(lesion.tumor) for lesion in case.lesions]
         quality = worst_of([alignment.assess(tumor.vertices_mm) for tumor in tumors])
         liver, cautions = _mended_liver(case, alignment)
@@ -103,7 +106,7 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
         rule = Rule(
             ras_mutation=case.ras_mutation,
             contour_sd_mm=settings.contour_sd_mm,
-            hindrances=_hindrances(case, quality),
+            hindrances=(*_hindrances(case, quality), *phased.hindrances),
             seed=settings.seed,
         )
         lesions = [
@@ -131,6 +134,7 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
         alignment=alignment,
         quality=quality,
         cautions=(
+            *phased.cautions,
             *cautions,
             *shape_cautions(case.lesions, case.zones),
             *finding_cautions(case.lesions, lesions, target.ablated, target.zone),
@@ -149,15 +153,17 @@ def align(case: Case, settings: Settings, *, progress: Progress = silent) -> Cas
         liver = case.pre.liver
         assert liver is not None, "register_case refuses exams without a liver"
         quality = alignment.assess(liver.voxel_centers_mm(step=ASSESSED_VOXEL_STEP))
+        phased = with_phases(case)
     return CaseResult(
         case_id=case.case_id,
         ras_mutation=case.ras_mutation,
         lesions=(),
         masks=mask_records(case),
         provenance=provenance(settings, started),
-        case=case,
+        case=phased.case,
         alignment=alignment,
         quality=quality,
+        cautions=phased.cautions,
         timings_s=watch.timings_s,
     )
 

@@ -113,12 +113,14 @@ def _padding_cautions(padded: int, total: int) -> list[Caution]:
 
 
 def _record(series: SeriesFiles, stack: Stack, sha256: str) -> SeriesRecord:
+    phase = phase_in_header(stack.headers[0])
     return SeriesRecord(
         modality=stack.headers[0].texts["Modality"],
         series_uid=printable(series.series_uid) or None,
         slices=len(stack.headers),
         slice_thickness_mm=_seen_mm(stack),
-        phase=phase_in_header(stack.headers[0]),
+        phase=phase,
+        phase_source=None if phase is None else "header",
         acquired=min((header.acquired for header in stack.headers if header.acquired), default=None),
         sha256=sha256,
         name=series.source,

@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ablmargin.case import Exam, RasMutation
+from ablmargin.case import Exam, RasMutation, SeriesRecord
 from ablmargin.clinical.criteria import EVIDENCE, THRESHOLDS_MM, Verdict
 from ablmargin.report import DISCLAIMER, UNNAMED_CASE
 from ablmargin.report.mending import mending_sentences
@@ -219,9 +219,14 @@ def _series(name: str, exam: Exam) -> dict[str, Any]:
         "distance": f"{slice_mm:.2f} mm",
         "thickness": UNKNOWN if thickness_mm is None else f"{thickness_mm:.2f} mm",
         "pixel": f"{row_mm:.2f} × {column_mm:.2f} mm",
-        "phase": exam.record.phase or UNKNOWN,
+        "phase": _phase(exam.record),
         "acquired": exam.record.acquired or "",
     }
+
+
+def _phase(record: SeriesRecord) -> str:
+    told = record.phase or UNKNOWN
+    return f"{told} (from HU)" if record.phase_source == "HU" else told
 
 
 def _mask(mask: MaskRecord) -> dict[str, Any]:

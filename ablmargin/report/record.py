@@ -123,6 +123,8 @@ def _exam_record(exam: Exam) -> dict[str, Any]:
         "phase": record.phase,
         "acquired": record.acquired,
         "sha256": record.sha256,
+        "phase_source": record.phase_source,
+        "phase_evidence": record.phase_evidence,
     }
 
 

@@ -82,7 +82,7 @@ class Trunk:
 def find_trunk(hu: Values, spacing_mm: float) -> Trunk:
     """Body, bones, wall and lungs of a CT on an isotropic grid."""
     darkest = float(np.percentile(hu, 0.5))
-    body = _body(hu, _above(darkest, BODY_HU), spacing_mm)
+    body = find_body(hu, _above(darkest, BODY_HU), spacing_mm)
     gas = body & (hu < _above(darkest, AIR_HU))
     lungs = _lungs(gas, hu, body, spacing_mm)
     fat_hu = _above(darkest, FAT_HU)
@@ -108,8 +108,8 @@ def _above(darkest_hu: float, level_hu: float) -> float:
     return max(level_hu, darkest_hu + 0.2 * abs(darkest_hu) + 10.0) if darkest_hu > -700 else level_hu
 
 
-def _body(hu: Values, above_hu: float, spacing_mm: float) -> BoolArray:
-    """The largest thing, opened so that the table and sheets go."""
+def find_body(hu: Values, above_hu: float, spacing_mm: float) -> BoolArray:
+    """The largest thing above a level, opened so that the table and sheets go; holes in its slices filled."""
     thick = ndimage.binary_opening(hu > above_hu, iterations=max(1, round(5 / spacing_mm)))
     return without_holes(largest_part(np.asarray(thick)), axes=(0,))
 

@@ -63,6 +63,11 @@ ARTERIAL = Phase(
     liver=76, portal_vein=108, hepatic_vein=62, tumor=64, muscle=56, spleen=132, cortex=205, medulla=95,
     heart=230, aorta=310, cava=75, bowel_wall=95, pancreas=112, zone=44, rim=26,
 )  # fmt: skip
+DELAYED = Phase(
+    name="delayed",
+    liver=92, portal_vein=109, hepatic_vein=108, tumor=74, muscle=62, spleen=96, cortex=150, medulla=155,
+    heart=106, aorta=108, cava=108, bowel_wall=68, pancreas=78, zone=44, rim=20,
+)  # fmt: skip
 UNENHANCED = Phase(
     name="unenhanced",
     liver=58, portal_vein=42, hepatic_vein=42, tumor=44, muscle=52, spleen=48, cortex=34, medulla=32,
@@ -74,6 +79,7 @@ PHASES: Mapping[str, Phase] = MappingProxyType(
         "portal": PORTAL_VENOUS,
         "late-portal": LATE_PORTAL_VENOUS,
         "arterial": ARTERIAL,
+        "delayed": DELAYED,
         "unenhanced": UNENHANCED,
     }
 )

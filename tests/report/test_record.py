@@ -69,6 +69,7 @@ ADDED_FIELDS = [
 ]
 """Later than the first release of the layout: files without them stay valid."""
 SERIES_FIELDS = ["series_uid", "modality", "slices", "spacing_mm", "slice_thickness_mm", "phase", "acquired", "sha256"]
+ADDED_SERIES_FIELDS = ["phase_source", "phase_evidence"]
 REGISTRATION_FIELDS = [
     "method",
     "liver_dice",
@@ -101,7 +102,7 @@ def test_record_has_the_promised_layout(record):
     validate(record)
     assert list(record) == CASE_FIELDS
     assert set(record["lesions"][0]) == {*LESION_FIELDS, *ADDED_FIELDS}
-    assert list(record["inputs"]["pre"]) == SERIES_FIELDS
+    assert list(record["inputs"]["pre"]) == [*SERIES_FIELDS, *ADDED_SERIES_FIELDS]
     assert list(record["registration"]) == REGISTRATION_FIELDS
     assert list(record["timings_s"]) == ["load", "segment", "register", "measure", "report", "total"]
     assert record["lesions"][0]["percentiles_mm"].keys() == {"1", "5", "25", "50", "75", "95"}
