@@ -175,7 +175,7 @@ def enh_big_endian(folder):
 
 @right()
 def enh_undefined_lengths(folder):
-    """All sequences and items end with a delimiter; among them one that nobody knows."""
+    """All sequences and items end with a delimiter; among them some that nobody knows, one without a VR."""
     d = enhanced()
     for frame in frames_of(d):
         inner = Dataset()
@@ -183,7 +183,12 @@ def enh_undefined_lengths(folder):
         frame.add_new(0x00291010, "SQ", Items([inner]))
         group(frame, "FrameAnatomySequence", AnatomicRegionSequence=Items([inner]), FrameLaterality="U")
     _open_ended(d)
-    save(folder, d)
+    path = save(folder, d)
+    data = path.read_bytes()
+    at = data.index(b"\x20\x00\x13\x91SQ")  # PlanePositionSequence of the first frame
+    start, end = b"\xfe\xff\x00\xe0\xff\xff\xff\xff", b"\xfe\xff\x0d\xe0\0\0\0\0" + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    unknown = b"\x19\x00\x10\x10UN\0\0\xff\xff\xff\xff" + start + b"\x18\x00\x50\x00\4\0\0\x002.5 " + end
+    path.write_bytes(data[:at] + unknown + data[at:])
 
 
 def _open_ended(d: Dataset) -> None:
@@ -195,14 +200,15 @@ def _open_ended(d: Dataset) -> None:
                 _open_ended(item)
 
 
-def _packed(syntax: str) -> Dataset:
-    frames = []
-    for one in stack():
+def _packed(syntax: str, slices: Sequence[Dataset] | None = None) -> Dataset:
+    slices = stack() if slices is None else slices
+    frames: list[bytes] = []
+    for one in slices:
         one.file_meta = FileMetaDataset()
         values = np.frombuffer(one.PixelData, "<u2").reshape(one.Rows, one.Columns)
         one.compress(syntax, values, generate_instance_uid=False)
         frames += generate_frames(one.PixelData, number_of_frames=1)
-    d = enhanced()
+    d = enhanced(slices)
     d.PixelData = encapsulate(frames)
     d["PixelData"].VR = "OB"
     d["PixelData"].is_undefined_length = True
@@ -305,6 +311,12 @@ def _twice(mark: Callable[[Dataset, int], None]) -> Dataset:
 @refused("SERIES_AMBIGUOUS", names=["2 CT volumes in one series", "24 slices"], attribute="TemporalPosition")
 def enh_two_times(folder):
     save(folder, _twice(lambda frame, one: group(frame, "FrameContentSequence", TemporalPositionIndex=one + 1)))
+
+
+@refused("SERIES_AMBIGUOUS", names=["2 images at each of 24 positions"])
+def enh_two_times_compressed(folder):
+    """Where frames can't be told apart by their bytes, none is taken for a copy of another."""
+    save(folder, _packed(RLELossless, [*stack(), *stack(exam(seed=5))]), syntax=RLELossless)
 
 
 @refused("SERIES_AMBIGUOUS", names=["09:30:00", "09:31:10"], attribute="AcquisitionTime")
