@@ -92,7 +92,6 @@ def _texts(header: SliceHeader, top: dict[str, str], number: int, said: dict[str
     agent = said.get("ContrastBolusAgent") or top.get("ContrastBolusAgent") or own["ContrastBolusAgent"]
     acquisition = said.get("FrameAcquisitionNumber") or said.get("AcquisitionNumber") or own["AcquisitionNumber"]
     return own | {
-        "NumberOfFrames": "1",
         "InstanceNumber": _place(top, number),
         "ImageType": _kind(said.get("FrameType") or own["ImageType"], said.get("VolumeBasedCalculationTechnique", "")),
         "RescaleType": said.get("RescaleType", ""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ablmargin.dicom.decimals import GEOMETRY_LENGTHS, RESCALE_LENGTHS
+from ablmargin.dicom.enhanced import is_multi_frame
 from ablmargin.dicom.header import SliceHeader
 from ablmargin.dicom.text import attribute, printable, uid_of
 from ablmargin.errors import Fault
@@ -28,7 +29,7 @@ def _kind_faults(header: SliceHeader) -> list[Fault]:
     if header.texts["Modality"] != "CT":
         found = printable(header.texts["Modality"]) or "nothing"
         faults.append(_fault(header, "NOT_CT", "Modality", found, expected="CT", remedy=_EXPORT))
-    if header.texts["NumberOfFrames"] not in {"", "1"}:
+    if header.texts["NumberOfFrames"] not in {"", "1"} and not is_multi_frame(header):
         found = printable(header.texts["NumberOfFrames"])
         faults.append(
             _fault(header, "MULTI_FRAME", "NumberOfFrames", found, expected="one image a file", remedy=_EXPORT)

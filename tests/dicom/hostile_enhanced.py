@@ -200,7 +200,7 @@ def _open_ended(d: Dataset) -> None:
                 _open_ended(item)
 
 
-def _packed(syntax: str, slices: Sequence[Dataset] | None = None) -> Dataset:
+def _packed(syntax: str, slices: Sequence[Dataset] | None = None, *, has_bot: bool = True) -> Dataset:
     slices = stack() if slices is None else slices
     frames: list[bytes] = []
     for one in slices:
@@ -209,7 +209,7 @@ def _packed(syntax: str, slices: Sequence[Dataset] | None = None) -> Dataset:
         one.compress(syntax, values, generate_instance_uid=False)
         frames += generate_frames(one.PixelData, number_of_frames=1)
     d = enhanced(slices)
-    d.PixelData = encapsulate(frames)
+    d.PixelData = encapsulate(frames, has_bot=has_bot)
     d["PixelData"].VR = "OB"
     d["PixelData"].is_undefined_length = True
     return d
@@ -218,6 +218,11 @@ def _packed(syntax: str, slices: Sequence[Dataset] | None = None) -> Dataset:
 @right()
 def enh_rle(folder):
     save(folder, _packed(RLELossless), syntax=RLELossless)
+
+
+@right()
+def enh_rle_without_offsets(folder):
+    save(folder, _packed(RLELossless, has_bot=False), syntax=RLELossless)
 
 
 @right()
