@@ -56,6 +56,7 @@ _TEXTS = (
     "PhotometricInterpretation",
     "RescaleType",
     "LossyImageCompression",
+    "LossyImageCompressionRatio",
     "ConvolutionKernel",
     "ContrastBolusAgent",
     "TemporalPositionIdentifier",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pydicom.uid import HTJ2K, JPEG2000, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
+
 from ablmargin.dicom.groups import close_groups, orientation_of
 from ablmargin.dicom.header import SliceHeader
 from ablmargin.dicom.stack import MIN_SLICES
-from ablmargin.dicom.text import attribute, printable, uid_of
+from ablmargin.dicom.text import attribute, number, printable
 from ablmargin.errors import Caution, Fault
 
 _SCOUTS = {"LOCALIZER", "SCOUT", "SCREEN SAVE", "SCREEN"}
@@ -18,6 +20,8 @@ _CALCULATED |= {"CBF", "CBV", "MTT", "RCBF", "RCBV", "TTP"}
 """Images calculated from others (PS3.3 C.8.16.1.4) whose values are no longer attenuation, and maps of perfusion."""
 _HU_TYPES = {"", "HU", "US"}
 """RescaleType: Hounsfield units, or unspecified, as some scanners write; what the values are then shows by themselves."""
+_LOSSY = {JPEGBaseline8Bit, JPEGExtended12Bit}
+_LOSSY_OR_NOT = {JPEGLSNearLossless, JPEG2000, HTJ2K}
 _EXPORT = "Export the original axial series of the scanner."
 
 
@@ -90,10 +94,22 @@ def kind_cautions(headers: Sequence[SliceHeader]) -> list[Caution]:
         cautions.append(
             Caution(code="HU_MODIFIED", message="values are modified Hounsfield units (RescaleType HU_MOD)")
         )
-    if any(_is_lossy(header) for header in headers):
-        message = "images were compressed with loss: fine texture and noise are no longer the scanner's"
-        cautions.append(Caution(code="LOSSY_COMPRESSION", message=message))
-    return cautions
+    return [*cautions, *_lossy_cautions(headers)]
+
+
+def _lossy_cautions(headers: Sequence[SliceHeader]) -> list[Caution]:
+    """A word on compression with loss, from what headers say and from what their transfer syntaxes can't but do."""
+    lossy = [header for header in headers if _is_lossy(header)]
+    ratios = [number(text) for header in lossy for text in header.texts["LossyImageCompressionRatio"].split("\\")]
+    worst = max((ratio for ratio in ratios if ratio > 1), default=None)
+    if lossy:
+        how = f" ({worst:.3g} : 1)" if worst else ""
+        message = f"images were compressed with loss{how}: fine texture and noise are no longer the scanner's"
+    elif any(_may_be_lossy(header) for header in headers):
+        message = "images may have been compressed with loss: their transfer syntax allows it, and no header denies it"
+    else:
+        return []
+    return [Caution(code="LOSSY_COMPRESSION", message=message)]
 
 
 def _types(header: SliceHeader) -> list[str]:
@@ -113,4 +129,8 @@ def _is_screen(header: SliceHeader) -> bool:
 
 
 def _is_lossy(header: SliceHeader) -> bool:
-    return header.texts["LossyImageCompression"] == "01" or "(Lossy" in uid_of(header.transfer_syntax).name
+    return header.texts["LossyImageCompression"] == "01" or header.transfer_syntax in _LOSSY
+
+
+def _may_be_lossy(header: SliceHeader) -> bool:
+    return header.texts["LossyImageCompression"] != "00" and header.transfer_syntax in _LOSSY_OR_NOT

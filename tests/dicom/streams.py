@@ -7,17 +7,10 @@ from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 
-import jpeg_ls
 import numpy as np
-import SimpleITK as sitk
-from openjpeg.utils import encode_array
-from pydicom import dcmread
-from pydicom.encaps import generate_frames
-from rle.utils import encode_pixel_data
+from encoded import J2K, J2K_ANY, JPEG_LOSSLESS_1, JPEG_LS, RLE, stream_of
 
-RLE, DEFLATED = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.1.99"
-JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LOSSLESS_1 = (f"1.2.840.10008.1.2.4.{number}" for number in (51, 57, 70))
-JPEG_LS, JPEG_LS_NEAR, J2K, J2K_ANY = (f"1.2.840.10008.1.2.4.{number}" for number in (80, 81, 90, 91))
+JPEG_EXTENDED, JPEG_LOSSLESS, JPEG_LS_NEAR = (f"1.2.840.10008.1.2.4.{number}" for number in (51, 57, 81))
 HTJ2K, HTJ2K_RPCL, HTJ2K_ANY = (f"1.2.840.10008.1.2.4.{number}" for number in (201, 202, 203))
 
 
@@ -31,32 +24,8 @@ def slice_values() -> np.ndarray:
 
 def lossless_streams(values: np.ndarray, folder) -> dict[str, bytes]:
     """A stream for each lossless syntax that can be encoded here, by transfer syntax."""
-    rows, columns = values.shape
-    form = {"rows": rows, "columns": columns, "bits_allocated": 16, "samples_per_pixel": 1, "byteorder": "<"}
-    j2k = bytes(encode_array(values, bits_stored=16, photometric_interpretation=2, codec_format=0))
-    return {
-        RLE: bytes(encode_pixel_data(values.tobytes(), number_of_frames=1, **form)),
-        JPEG_LOSSLESS: jpeg_lossless(values, selection=7),
-        JPEG_LOSSLESS_1: by_gdcm(values, folder, "JPEG"),
-        JPEG_LS: bytes(jpeg_ls.encode_array(values)),
-        JPEG_LS_NEAR: bytes(jpeg_ls.encode_array(values)),
-        J2K: by_gdcm(values, folder, "JPEG2000"),
-        J2K_ANY: j2k,
-    }
-
-
-def by_gdcm(values: np.ndarray, folder, compressor: str) -> bytes:
-    path = folder / "stream.tmp"
-    writer = sitk.ImageFileWriter()
-    writer.SetFileName(path)
-    writer.SetImageIO("GDCMImageIO")
-    writer.SetUseCompression(True)
-    writer.SetCompressor(compressor)
-    writer.Execute(sitk.GetImageFromArray(values))
-    stream = dcmread(path).PixelData
-    path.unlink()
-    (frame,) = generate_frames(stream, number_of_frames=1)
-    return frame
+    made = {syntax: stream_of(values, syntax, folder) for syntax in (RLE, JPEG_LOSSLESS_1, JPEG_LS, J2K, J2K_ANY)}
+    return made | {JPEG_LOSSLESS: jpeg_lossless(values, selection=7), JPEG_LS_NEAR: made[JPEG_LS]}
 
 
 def jpeg_lossless(

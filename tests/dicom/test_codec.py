@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from encoded import J2K, J2K_ANY, JPEG_LOSSLESS_1, JPEG_LS, RLE
 from pydicom.data import get_testdata_file
 from streams import (
     HTJ2K,
     HTJ2K_ANY,
     HTJ2K_RPCL,
     HTJ2K_STREAM,
-    J2K,
-    J2K_ANY,
     JPEG_12_BIT_STREAM,
     JPEG_EXTENDED,
     JPEG_LOSSLESS,
-    JPEG_LOSSLESS_1,
-    JPEG_LS,
     JPEG_LS_NEAR,
-    RLE,
     jpeg_lossless,
     lossless_streams,
     slice_values,
@@ -167,10 +163,13 @@ def test_near_lossless_is_no_lossless(decoder):
 
 
 def test_eight_bits_are_no_hounsfield_units(decoder):
-    """A windowed picture in a file that says its values have 12 bits."""
+    """A windowed picture in a file that says its values have 12 bits; and what an encoder made of bytes by mistake."""
+    import jpeg_ls
+
     eight = bytearray(JPEG_12_BIT_STREAM)
     eight[eight.index(b"\xff\xc1") + 4] = 8
     assert "format" in refusal(decoder, JPEG_EXTENDED, bytes(eight), bits_stored=12)
+    assert "format" in refusal(decoder, JPEG_LS, bytes(jpeg_ls.encode_array(VALUES % 200)))
 
 
 def test_a_declared_size_is_looked_at_before_memory_is_taken(decoder, streams):

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from streams import JPEG_LOSSLESS_1, JPEG_LS, jpeg_lossless, slice_values
+from encoded import JPEG_LOSSLESS_1, JPEG_LS
+from streams import jpeg_lossless, slice_values
 from test_codec import job
 
 from ablmargin.dicom.codec import process

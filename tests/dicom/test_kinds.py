@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from encoded import J2K, J2K_ANY, JPEG_LS, recode
 from hostile_cases import each
 from hostile_phantom import exam, heights, hu, stack, store, write
 
@@ -62,8 +63,39 @@ def test_values_that_may_be_hounsfield_units(tmp_path, unit, told):
     assert codes(written(tmp_path, RescaleType=unit)) == told
 
 
-def test_lossy_compression_is_told(tmp_path):
-    assert codes(written(tmp_path, LossyImageCompression="01")) == ["LOSSY_COMPRESSION"]
+@pytest.mark.parametrize(
+    ("ratio", "told"),
+    [
+        (None, "with loss:"),
+        (8.25, "with loss (8.25 : 1)"),
+        ([3, 12.5], "with loss (12.5 : 1)"),
+        (1, "with loss:"),
+    ],
+)
+def test_lossy_compression_is_told(tmp_path, ratio, told):
+    """Of several steps and slices the worst; a ratio that is none isn't quoted."""
+    values = {} if ratio is None else {"LossyImageCompressionRatio": ratio}
+    (caution,) = load_image(written(tmp_path, LossyImageCompression="01", **values)).cautions
+    assert caution.code == "LOSSY_COMPRESSION"
+    assert told in caution.message
+
+
+@pytest.mark.parametrize(
+    ("syntax", "declared", "told"),
+    [
+        (J2K_ANY, "", "may have been"),
+        (J2K_ANY, "00", None),
+        (J2K_ANY, "01", "were compressed"),
+        (J2K, "", None),
+        (JPEG_LS, "", None),
+    ],
+)
+def test_what_a_transfer_syntax_says_of_loss(tmp_path, syntax, declared, told):
+    folder = written(tmp_path, LossyImageCompression=declared)
+    recode(sorted(folder.iterdir()), syntax)
+    messages = [caution.message for caution in load_image(folder).cautions]
+    assert len(messages) == (told is not None)
+    assert told is None or told in messages[0]
 
 
 def test_a_screen_in_the_series_is_left_out(tmp_path):

@@ -27,6 +27,7 @@ Values = NDArray[np.unsignedinteger[Any]]
 _COMPLAINTS = (b"Corrupt JPEG", b"Premature end")
 """What libjpeg says when it makes values up."""
 _FEWEST_BITS = 9
+"""A stream of bytes can't be what a header of more bits announces."""
 
 
 def decoded(job: Job) -> bytes:
@@ -91,7 +92,7 @@ def _by_lossless_jpeg(job: Job) -> Values:
 def _by_lossy_jpeg(job: Job) -> Values:
     """By GDCM, provided that libjpeg in it didn't make values up."""
     stream = _matching(jpeg_stream(job.data), job)
-    if stream.process in {LOSSLESS, JPEG_LS} or stream.precision_bits < _FEWEST_BITS:
+    if stream.process in {LOSSLESS, JPEG_LS}:
         raise StreamError(Outcome.OTHER_FORMAT)
     values = _by_gdcm(job, stream)
     os.lseek(2, 0, os.SEEK_SET)
@@ -109,8 +110,7 @@ def _by_jpeg_ls(job: Job) -> Values:
     if stream.process != JPEG_LS or (job.syntax == JPEG_LS_LOSSLESS and stream.selection):
         raise StreamError(Outcome.OTHER_FORMAT)
     data, _ = jpeg_ls.decode_buffer(job.data)
-    kind = "<u1" if stream.precision_bits <= 8 else "<u2"
-    return np.frombuffer(data, kind).reshape(job.rows, job.columns)
+    return np.frombuffer(data, "<u2").reshape(job.rows, job.columns)
 
 
 def _by_jpeg2000(job: Job) -> Values:
@@ -145,7 +145,8 @@ def _inflated_pixels(data: bytes) -> bytes:
 
 def _matching(stream: JpegStream, job: Job) -> JpegStream:
     """A stream whose size is the one that the header declares: looked at before anything is allocated for it."""
-    if (stream.rows, stream.columns) != (job.rows, job.columns) or stream.precision_bits > job.bits_allocated:
+    fits = _FEWEST_BITS <= stream.precision_bits <= job.bits_allocated
+    if (stream.rows, stream.columns) != (job.rows, job.columns) or not fits:
         raise StreamError(Outcome.OTHER_FORMAT)
     return stream
 

@@ -28,7 +28,7 @@ def neutral_file(job: Job, precision_bits: int) -> bytes:
     numbers = {
         0x0010: job.rows,
         0x0011: job.columns,
-        0x0100: 8 if precision_bits <= 8 else 16,
+        0x0100: 16,
         0x0101: precision_bits,
         0x0102: precision_bits - 1,
         0x0103: 0,
