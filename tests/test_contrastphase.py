@@ -21,10 +21,10 @@ CORE_HU = 8.0
 """The aorta's core, 5 mm wide, of an aorta 21 mm wide: only noise, and steps of 2.3 mm, may move it."""
 
 TYPICAL = {
-    ContrastPhase.UNENHANCED: PhaseReading(aorta_hu=42, vessels_hu=60, liver_hu=56),
-    ContrastPhase.ARTERIAL: PhaseReading(aorta_hu=320, vessels_hu=95, liver_hu=78),
-    ContrastPhase.PORTAL_VENOUS: PhaseReading(aorta_hu=160, vessels_hu=140, liver_hu=112),
-    ContrastPhase.DELAYED: PhaseReading(aorta_hu=105, vessels_hu=102, liver_hu=90),
+    ContrastPhase.UNENHANCED: PhaseReading(aorta_hu=42, vessels_hu=66, liver_hu=56, kidneys_hu=34),
+    ContrastPhase.ARTERIAL: PhaseReading(aorta_hu=320, vessels_hu=110, liver_hu=78, kidneys_hu=150),
+    ContrastPhase.PORTAL_VENOUS: PhaseReading(aorta_hu=160, vessels_hu=165, liver_hu=112, kidneys_hu=172),
+    ContrastPhase.DELAYED: PhaseReading(aorta_hu=108, vessels_hu=109, liver_hu=92, kidneys_hu=168),
 }
 
 
@@ -57,7 +57,7 @@ def test_between_two_phases_lies_doubt(first, second):
 
 
 def _mixed(one: PhaseReading, other: PhaseReading, share: float) -> PhaseReading:
-    fields = ("aorta_hu", "vessels_hu", "liver_hu")
+    fields = ("aorta_hu", "vessels_hu", "liver_hu", "kidneys_hu")
     return PhaseReading(**{name: (1 - share) * getattr(one, name) + share * getattr(other, name) for name in fields})
 
 
@@ -67,8 +67,9 @@ def _mixed(one: PhaseReading, other: PhaseReading, share: float) -> PhaseReading
         PhaseReading(aorta_hu=70, vessels_hu=72, liver_hu=62),  # hardly any contrast agent, or unenhanced and streaks
         PhaseReading(aorta_hu=45, vessels_hu=110, liver_hu=60),  # bright within the liver alone: not blood
         PhaseReading(aorta_hu=125, vessels_hu=52, liver_hu=48),  # too early, or a weak bolus
-        PhaseReading(aorta_hu=230, vessels_hu=138, liver_hu=90),  # between arterial and portal venous
-        PhaseReading(aorta_hu=122, vessels_hu=112, liver_hu=92),  # between portal venous and delayed
+        PhaseReading(aorta_hu=230, vessels_hu=148, liver_hu=90),  # between arterial and portal venous
+        PhaseReading(aorta_hu=132, vessels_hu=138, liver_hu=96, kidneys_hu=188),  # between portal venous and delayed
+        PhaseReading(aorta_hu=105, vessels_hu=109, liver_hu=90),  # delayed, or portal venous with half the dose
         PhaseReading(aorta_hu=150, vessels_hu=138, liver_hu=128),  # a late exam with much contrast agent
         PhaseReading(aorta_hu=105, vessels_hu=90, liver_hu=50),  # weak portal venous, or late and a fatty liver
     ],
@@ -77,8 +78,15 @@ def test_what_fits_none_or_two_is_not_told(reading):
     assert reading.phase is None
 
 
+def test_kidneys_tell_a_late_exam_whatever_the_dose():
+    usual = TYPICAL[ContrastPhase.DELAYED]
+    for dose in (0.7, 1.0, 1.8):
+        gains = {"aorta_hu": dose * (usual.aorta_hu - 40) + 40, "kidneys_hu": dose * (usual.kidneys_hu - 34) + 34}
+        assert replace(usual, **gains, vessels_hu=gains["aorta_hu"]).phase is ContrastPhase.DELAYED
+
+
 def test_fat_in_the_liver_does_not_hide_the_portal_venous_phase():
-    assert PhaseReading(aorta_hu=160, vessels_hu=118, liver_hu=70).phase is ContrastPhase.PORTAL_VENOUS
+    assert PhaseReading(aorta_hu=160, vessels_hu=165, liver_hu=30).phase is ContrastPhase.PORTAL_VENOUS
 
 
 @pytest.mark.parametrize("phase", ContrastPhase)
@@ -87,6 +95,9 @@ def test_phantoms_are_told_right(exams, phase):
     assert reading.phase is phase
     true_hu = {"portal venous": 160, "arterial": 310, "delayed": 108, "unenhanced": 42}[phase]
     assert reading.aorta_hu == pytest.approx(true_hu, abs=CORE_HU)
+    if phase in {ContrastPhase.PORTAL_VENOUS, ContrastPhase.DELAYED}:
+        assert reading.vessels_hu == pytest.approx({"portal venous": 165, "delayed": 108}[phase], abs=15)
+        assert reading.kidneys_hu == pytest.approx({"portal venous": 170, "delayed": 168}[phase], abs=CORE_HU)
 
 
 @pytest.mark.parametrize("shift_hu", range(-30, 121, 15))
@@ -94,7 +105,7 @@ def test_shifted_values_are_told_as_what_they_look_like_or_not_at_all(exams, shi
     """An unenhanced exam in which all is brighter never looks like one in which vessels shine."""
     volume, liver = exams["unenhanced"]
     told = read_phase(replace(volume, voxels_hu=volume.voxels_hu + np.float32(shift_hu)), liver)
-    assert told is None or told.phase in {None, ContrastPhase.UNENHANCED, ContrastPhase.DELAYED}
+    assert told is None or told.phase in {None, ContrastPhase.UNENHANCED}
     if told is not None and abs(shift_hu) <= 10:
         assert told.phase is ContrastPhase.UNENHANCED
 

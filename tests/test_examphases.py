@@ -15,10 +15,10 @@ from ablmargin.geometry import Geometry
 from ablmargin.volume import LabelMask, Structure, Volume
 
 HU = {
-    "unenhanced": PhaseReading(aorta_hu=42, vessels_hu=60, liver_hu=56),
+    "unenhanced": PhaseReading(aorta_hu=42, vessels_hu=66, liver_hu=56),
     "arterial": PhaseReading(aorta_hu=320, vessels_hu=95, liver_hu=78),
-    "portal venous": PhaseReading(aorta_hu=160, vessels_hu=140, liver_hu=112),
-    "delayed": PhaseReading(aorta_hu=105, vessels_hu=102, liver_hu=90),
+    "portal venous": PhaseReading(aorta_hu=160, vessels_hu=165, liver_hu=112),
+    "delayed": PhaseReading(aorta_hu=108, vessels_hu=109, liver_hu=92, kidneys_hu=168),
     "doubtful": PhaseReading(aorta_hu=122, vessels_hu=110, liver_hu=92),
     None: None,
 }
@@ -61,7 +61,7 @@ def test_a_phase_that_no_record_names_comes_from_hu(told):
     record = told((None, "portal venous"), (None, None)).case.pre.record
     assert (record.phase, record.phase_source) == ("portal venous", "HU")
     assert type(record.phase) is str
-    assert record.phase_evidence == "aorta 160 HU, vessels of the liver 140 HU, liver 112 HU"
+    assert record.phase_evidence == "aorta 160 HU, vessels of the liver 165 HU, liver 112 HU"
 
 
 def test_doubtful_hu_tell_nothing_but_themselves(told):

@@ -8,22 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ablmargin.geometry import Array, BoolArray
-from ablmargin.segmentation.trunk import BODY_HU, find_body
+from ablmargin.geometry import Array
 from ablmargin.segmentation.workgrid import WorkImage
 
 Values = NDArray[np.float32]
 
-BONE_HU = 200.0
-SPINE_BLUR_MM = (15.0, 12.0, 12.0)
-BACK_SHARE = 0.25
-"""Of the body from front to back: here lie the vertebral arches, and neither aorta nor stomach, which may be as bright."""
-LEAST_SPINE = 0.12
-"""Share of bone, blurred, that the spine has at least; less is no spine."""
-CUT_SHARE = 0.5
-"""Of the slices: if the body behind the spine reaches the border of the image in more, what is taken for its back is none."""
-SPINE_WANDERS_MM = 35.0
-"""From its mean place, over the height of a liver."""
 BEFORE_ARCH_MM = (30.0, 100.0)
 LEFT_OF_ARCH_MM = (-10.0, 45.0)
 """Where the aorta runs, from the middle of the vertebral arch. The vena cava lies farther right."""
@@ -51,8 +40,8 @@ UNEVEN_SHARE, UNEVEN_ALONG_HU = 0.3, 15.0
 _STEPS = tuple((rows, columns) for rows in (-1, 0, 1) for columns in (-1, 0, 1))
 
 
-def aorta_hu(image: WorkImage, first: int, last: int) -> float | None:
-    """How bright the aorta is, as the median over its course between two slices.
+def aorta_hu(image: WorkImage, first: int, spine: Array) -> float | None:
+    """How bright the aorta is, as the median over its course.
 
     Followed is the course (dynamic programming, a voxel aside at most from slice to slice) along which a round, even core
     stands out most from what lies around it, in front of the spine and not to its right.
@@ -60,18 +49,17 @@ def aorta_hu(image: WorkImage, first: int, last: int) -> float | None:
     Parameters
     ----------
     image : WorkImage
-    first, last : int
-        The first slice and one past the last.
+    first : int
+        The first slice in which to look.
+    spine : ndarray of int, shape (slices, 2)
+        Index (j, i) of the vertebral arch in that slice and the following ones.
 
     Returns
     -------
     float or None
-        HU. None where there is no spine, the image ends where the aorta could run, or nothing is found over 30 mm and half
-        of the slices, or what is found isn't of one brightness.
+        HU. None where the image ends where the aorta could run, nothing is found over 30 mm and half of the slices, or what
+        is found isn't of one brightness.
     """
-    spine = _spine(image, first, last)
-    if spine is None:
-        return None
     places = _places(image, first, spine)
     if places is None:
         return None
@@ -89,31 +77,6 @@ class _Places:
 
     core_hu: Values
     score: Values
-
-
-def _spine(image: WorkImage, first: int, last: int) -> Array | None:
-    """Index (j, i) of the vertebral arch in each slice, shape (slices, 2); None if there is none."""
-    hu = image.hu[first:last]
-    body = find_body(hu, BODY_HU, image.spacing_mm)
-    rows = np.flatnonzero(body.any(axis=(0, 2)))
-    if not rows.size:
-        return None
-    bone = (body & (hu > BONE_HU)).astype(np.float32)
-    bone[:, : rows[-1] - round(BACK_SHARE * (rows[-1] - rows[0]))] = 0
-    blurred = ndimage.gaussian_filter(bone, np.array(SPINE_BLUR_MM) / image.spacing_mm, mode="nearest")
-    mean = blurred.mean(axis=0)
-    middle = np.unravel_index(mean.argmax(), mean.shape)
-    back_is_cut_off = body[:, -1, middle[1]].mean() > CUT_SHARE
-    if mean.max() < LEAST_SPINE or back_is_cut_off:
-        return None
-    blurred *= _near(middle, mean.shape, SPINE_WANDERS_MM / image.spacing_mm)
-    flat = blurred.reshape(len(blurred), -1).argmax(axis=1)
-    return np.stack(np.unravel_index(flat, mean.shape), axis=1)
-
-
-def _near(middle: Array | tuple[np.intp, ...], shape: tuple[int, ...], reach: float) -> BoolArray:
-    rows, columns = np.ogrid[: shape[0], : shape[1]]
-    return np.asarray((np.abs(rows - middle[0]) <= reach) & (np.abs(columns - middle[1]) <= reach))
 
 
 def _places(image: WorkImage, first: int, spine: Array) -> _Places | None:

@@ -65,7 +65,7 @@ ARTERIAL = Phase(
 )  # fmt: skip
 DELAYED = Phase(
     name="delayed",
-    liver=92, portal_vein=109, hepatic_vein=108, tumor=74, muscle=62, spleen=96, cortex=150, medulla=155,
+    liver=92, portal_vein=109, hepatic_vein=108, tumor=74, muscle=62, spleen=96, cortex=165, medulla=170,
     heart=106, aorta=108, cava=108, bowel_wall=68, pancreas=78, zone=44, rim=20,
 )  # fmt: skip
 UNENHANCED = Phase(
