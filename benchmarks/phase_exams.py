@@ -19,6 +19,7 @@ from ablmargin.simulation.vessels import HEPATIC_ROOTS, PORTAL_ROOTS, grow_tree
 from ablmargin.volume import LabelMask, Structure, Volume
 
 PIXEL_MM, PIXELS = 1.5, 246
+DOSE_SD, LIVER_SD_HU = 0.13, 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +32,9 @@ class Patient:
 
     @classmethod
     def random(cls, seed: int, rng: np.random.Generator) -> Patient:
-        """Doses for the weight from 0.8 to 1.25 of the usual; livers from fatty to none of it."""
-        return cls(seed=seed, dose=float(rng.uniform(0.8, 1.25)), liver_hu=float(rng.uniform(35.0, 65.0)))
+        """Doses for the weight, and livers' HU, as they scatter: a sixth of the patients are beyond either sd."""
+        dose, liver_hu = rng.normal((1.0, UNENHANCED.liver), (DOSE_SD, LIVER_SD_HU))
+        return cls(seed=seed, dose=float(np.clip(dose, 0.7, 1.4)), liver_hu=float(np.clip(liver_hu, 0.0, 75.0)))
 
     def in_phase(self, phase: Phase) -> Phase:
         """The patient's own HU: each tissue gains in proportion to the dose."""

@@ -31,6 +31,12 @@ REAL = {
     "overlapping_slices": "unenhanced",
     "low_res_abdomen/example_ct.nii.gz": "unenhanced",
 }
+HARD = {
+    "a fifth of fat": Patient(seed=11, liver_hu=20.0),
+    "severe steatosis": Patient(seed=12, liver_hu=0.0),
+    "half the dose": Patient(seed=13, dose=0.5),
+    "twice the dose, or 80 kV": Patient(seed=14, dose=1.8),
+}
 CONDITIONS = ((2.0, 12.0), (5.0, 12.0), (2.0, 35.0), (5.0, 25.0))
 """Slices in mm, noise in HU."""
 LEAST_TOLD, COST_S = 0.8, 1.0
@@ -85,6 +91,17 @@ def phantoms(seeds: list[int], *, proposed: bool) -> list[Row]:
     return rows
 
 
+def hard() -> list[Row]:
+    """Patients far from the usual, in every phase."""
+    rows = []
+    for name, patient in HARD.items():
+        for key, phase in PHASES.items():
+            volume, liver = exam_of(patient, phase, slice_mm=2.0, noise_hu=20.0)
+            rows.append(measured(f"{key}, {name}", phase.name, volume, liver))
+            print(rows[-1], flush=True)
+    return rows
+
+
 def real(data: Path) -> list[Row]:
     """Real series, their livers as proposed."""
     rows = []
@@ -125,6 +142,9 @@ def main() -> int:
     print(f"{'CT':52s} outcome   told           CPU s")
     rows = phantoms(arguments.seeds, proposed=not arguments.no_proposed)
     reached = report(rows)
+    print("far from the usual, reported only:")
+    counted = Counter(row.outcome for row in hard())
+    print(", ".join(f"{outcome} {count}" for outcome, count in counted.items()))
     of_real = real(arguments.data) if arguments.data.is_dir() else []
     reached = reached and not any(row.outcome == "WRONG" for row in of_real)
     reached = cost() and reached
