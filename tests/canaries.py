@@ -29,7 +29,7 @@ _VALUES = {
     "UC": NAME,
     "AE": NAME,
     "AS": "077Y",
-    "DA": DAY,
+    "DA": "",
     "DT": f"{DAY}093000",
     "TM": "093000",
 }
@@ -37,21 +37,21 @@ _OF_THE_SLICE = {"SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Fra
 _NEEDED = {"SOPClassUID"}
 
 
-def fill_with_canaries(folder: Path, *, patient_id: str = f"{NAME}ID") -> None:
+def fill_with_canaries(folder: Path, *, day: str = DAY) -> None:
     """Give every slice of a series a canary in every attribute that holds text, a date or a UID, private ones too."""
     for number, path in enumerate(files_of(folder)):
-        edit(path, lambda dataset, number=number: _fill(dataset, number, patient_id))
+        edit(path, lambda dataset, number=number: _fill(dataset, number, day))
 
 
-def _fill(dataset: Dataset, number: int, patient_id: str) -> None:
+def _fill(dataset: Dataset, number: int, day: str) -> None:
     for tag, (kind, _, _, retired, keyword) in DicomDictionary.items():
         if tag >> 16 not in _GROUPS or retired or not keyword or keyword in _NEEDED:
             continue
         if kind in _VALUES:
-            dataset.add_new(tag, kind, _VALUES[kind])
+            dataset.add_new(tag, kind, day if kind == "DA" else _VALUES[kind])
         elif kind == "UI" and keyword not in _OF_THE_SLICE:
             dataset.add_new(tag, kind, f"{UID_ROOT}.9")
-    dataset.PatientID, dataset.PatientSex = patient_id, "F"
+    dataset.PatientID, dataset.PatientSex = f"{NAME}ID", "F"
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = f"{UID_ROOT}.1", f"{UID_ROOT}.2"
     dataset.FrameOfReferenceUID, dataset.SOPInstanceUID = f"{UID_ROOT}.3", f"{UID_ROOT}.4.{number}"
     dataset.private_block(PRIVATE, NAME, create=True).add_new(1, "LO", NAME)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from datetime import datetime, timedelta
 
 import pydicom
 import pytest
@@ -119,6 +120,21 @@ def test_todays_date_moves_as_far_as_the_exams(ct, tmp_path, monkeypatch, key, e
     gaps = [int(max(days)) - int(min(days)) for days in (named, made)]
     assert gaps[0] > 0
     assert gaps[1] > 0
+
+
+def test_two_exams_of_one_patient_stay_one_patients(ct, tmp_path, monkeypatch, key):
+    later = tmp_path / f"{NAME}_LATER"
+    series(later / "ct", grid((20, 48, 48), (2.5, 1.1, 1.0)))
+    fill_with_canaries(later / "ct", day="20310310")
+    for number, folder in enumerate((ct, later)):
+        segment(monkeypatch, folder, tmp_path / f"{number}.dcm", "--deidentify-key", key)
+    first, second = (pydicom.dcmread(tmp_path / f"{number}.dcm") for number in (0, 1))
+    assert first.PatientID == second.PatientID
+    assert day_of(second) - day_of(first) == timedelta(days=35)
+
+
+def day_of(dataset: pydicom.Dataset) -> datetime:
+    return datetime.strptime(dataset.StudyDate, "%Y%m%d")  # noqa: DTZ007 - a date
 
 
 @pytest.fixture(scope="module")
