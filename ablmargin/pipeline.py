@@ -35,6 +35,7 @@ from ablmargin.surroundings import vessel_cautions, with_surroundings
 from ablmargin.target import Rule, Target
 from ablmargin.threads import one_blas_thread
 from ablmargin.volume import LabelMask, Structure
+from ablmargin.zonechange import unseen_zone_cautions
 
 NOTABLE_LIVER_ML = 1.0
 """Liver that one exam's outline leaves out and that is worth a word."""
@@ -139,6 +140,7 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
             *shape_cautions(case.lesions, case.zones),
             *finding_cautions(case.lesions, lesions, target.ablated, target.zone),
             *vessel_cautions(lesions),
+            *unseen_zone_cautions(case, alignment.pre_from_post),
         ),
         timings_s=watch.timings_s,
     )
