@@ -15,7 +15,7 @@ WITHHELD = "(withheld)"
 
 _TOLD = Caution(
     code="DEIDENTIFIED",
-    message="patient, UIDs, file names and hashes were replaced, and all dates moved by the same number of days",
+    message="patient, UIDs, file names and hashes were replaced, and the exams' dates moved by the same number of days",
 )
 _COMMANDS = {"analyze", "margin", "register"}
 _PLAIN_OPTIONS = {
@@ -44,7 +44,8 @@ def pseudonyms_for(key: bytes, patient: PatientDigest | None, *, or_else: str | 
 def deidentified(result: CaseResult, pseudonyms: Pseudonyms, *, unnamed: str) -> CaseResult:
     """The result with nothing in it that identifies the patient; no number of the findings changes.
 
-    Voxels are as they were, and so is what an outline's name tells: names that users gave must be kept out when masks are
+    When it was made is left out: whoever knows that day, by the date of the file, could tell from its stand-in by how much all
+    dates were moved. Voxels are as they were, and so is what an outline's name tells: names that users gave must be kept out when masks are
     loaded, see :func:`ablmargin.loading.load_mask`.
 
     Parameters
@@ -52,16 +53,11 @@ def deidentified(result: CaseResult, pseudonyms: Pseudonyms, *, unnamed: str) ->
     unnamed : str
         The ID of a case that the user gave none: the patient's pseudonym takes its place.
     """
-    provenance = result.provenance
     return replace(
         result,
         case_id=pseudonyms.name if result.case_id == unnamed else result.case_id,
         masks=tuple(_record(mask, pseudonyms) for mask in result.masks),
-        provenance=replace(
-            provenance,
-            started=pseudonyms.moment(provenance.started) or "",
-            finished=pseudonyms.moment(provenance.finished) or "",
-        ),
+        provenance=replace(result.provenance, started=None, finished=None),
         case=result.case and _case(result.case, pseudonyms, unnamed=unnamed),
         cautions=(_TOLD, *result.cautions),
     )

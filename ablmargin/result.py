@@ -214,13 +214,13 @@ class Provenance:
     """How a result came about, complete enough to make it again. Holds no patient data.
 
     ``settings`` are the parameters with their defaults, ``software`` maps package to version, ``started`` and
-    ``finished`` are UTC, ISO 8601.
+    ``finished`` are UTC, ISO 8601; None in a result that identifies nobody.
     """
 
     settings: Mapping[str, Any]
     software: Mapping[str, str]
-    started: str
-    finished: str
+    started: str | None
+    finished: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

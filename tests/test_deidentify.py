@@ -11,6 +11,7 @@ from ablmargin.deidentify import deidentified, plain_command, pseudonyms_for
 from ablmargin.loaded import PatientDigest
 from ablmargin.pseudonyms import Pseudonyms
 from ablmargin.report import UNNAMED_CASE
+from ablmargin.report.html import report_html
 from ablmargin.report.record import result_record, validate
 
 NAMES = Pseudonyms(key=b"k" * 16, subject="4711")
@@ -58,11 +59,12 @@ def test_a_name_that_the_user_gave_stays(result):
     assert deidentified(named, NAMES, unnamed=UNNAMED_CASE).case_id == "P-07"
 
 
-def test_masks_and_times_of_the_run_have_stand_ins(result, made):
+def test_masks_have_stand_ins_and_the_day_of_the_run_is_left_out(result, made):
     assert {mask.origin.sha256 for mask in made.masks} == {NAMES.digest("c" * 64)}
     assert not any(mask.origin.name for mask in made.masks)
-    assert made.provenance.started == NAMES.moment(result.provenance.started) != result.provenance.started
-    assert made.provenance.finished == NAMES.moment(result.provenance.finished)
+    assert (made.provenance.started, made.provenance.finished) == (None, None)
+    assert "Computed from 2026-01-10" in report_html(result)
+    assert "Computed from" not in report_html(made)
 
 
 def test_a_patient_is_known_by_the_id_and_else_by_the_input():

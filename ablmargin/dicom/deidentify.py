@@ -6,13 +6,12 @@ identify. So nothing gets through that a list of forbidden attributes forgot, pr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib.metadata import version
 
-from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.coding import Code
-from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from ablmargin.pseudonyms import Pseudonyms
@@ -27,7 +26,6 @@ _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfRefe
 _KEPT = (
     "SOPClassUID",
     "Modality",
-    "StudyTime",
     "Rows",
     "Columns",
     "PixelSpacing",
@@ -45,6 +43,10 @@ _EMPTY = (
     "PositionReferenceIndicator",
 )
 """Attributes that an object must have but that may be without a value: what the profile does with them."""
+_CLOCK = re.compile(r"\d{2,6}(\.\d{1,6})?")
+_OF_MAKING = {"InstanceCreationDate", "InstanceCreationTime", "ContributionDateTime"}
+NO_DATE = "19000101"
+"""Where a date is required and the exam has none."""
 
 
 def nameless_header(header: Dataset, pseudonyms: Pseudonyms) -> Dataset:
@@ -60,29 +62,30 @@ def nameless_header(header: Dataset, pseudonyms: Pseudonyms) -> Dataset:
         setattr(made, keyword, "")
     made.PatientName = made.PatientID = pseudonyms.name
     made.StudyDate = pseudonyms.dicom_date(str(header.get("StudyDate") or ""))
+    clock = str(header.get("StudyTime") or "")
+    made.StudyTime = clock if _CLOCK.fullmatch(clock) else ""
     made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = UID(header.file_meta.TransferSyntaxUID)
     return made
 
 
-def declare(dataset: Dataset, pseudonyms: Pseudonyms) -> None:
-    """Say in an object what was done to it, and move the dates of its making as far as those of the exam."""
-    for element in _dates_of_making(dataset):
-        element.value = pseudonyms.dicom_date(str(element.value)[:8]) + str(element.value)[8:]
+def declare(dataset: Dataset) -> None:
+    """Say in an object of a nameless header what was done to it, and take out when it was made.
+
+    Whoever knows that day, by the date of the file, could tell from its stand-in by how much all dates were moved. Where a date
+    is required, it is the study's.
+    """
+    stand_ins = {"ContentDate": dataset.StudyDate or NO_DATE, "ContentTime": dataset.StudyTime or "000000"}
+    stand_ins |= dict.fromkeys(("StructureSetDate", "StructureSetTime"), "")
+    for keyword in stand_ins.keys() & set(dataset.dir()):
+        setattr(dataset, keyword, stand_ins[keyword])
+    for item in (dataset, *dataset.get("ContributingEquipmentSequence", ())):
+        for keyword in _OF_MAKING & set(item.dir()):
+            delattr(item, keyword)
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = f"ablmargin {version('ablmargin')}"[:64]
     dataset.DeidentificationMethodCodeSequence = list(_coded())
     dataset.LongitudinalTemporalInformationModified = "MODIFIED"
-
-
-def _dates_of_making(dataset: Dataset) -> Iterator[DataElement]:
-    """Every date but the study's, in whatever depth. Contours, of which there are many, hold none."""
-    for tag in dataset.keys() - {Tag("StudyDate"), Tag("ROIContourSequence")}:
-        element = dataset[tag]
-        if element.VR in {"DA", "DT"} and element.value:
-            yield element
-        elif element.VR == "SQ":
-            yield from (found for item in element.value for found in _dates_of_making(item))
 
 
 def _coded() -> Iterator[Dataset]:

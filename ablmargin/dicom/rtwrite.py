@@ -61,8 +61,8 @@ def write_rtstruct(masks: Mapping[str, LabelMask], path: Path, source: SourceSer
     dataset.StructureSetROISequence = [_roi(number, name, mask, dataset) for number, (name, mask) in numbered]
     dataset.ROIContourSequence = [_contours(number, mask, source) for number, (_, mask) in numbered]
     dataset.RTROIObservationsSequence = [_observation(number, mask) for number, (_, mask) in numbered]
-    if source.pseudonyms is not None:
-        declare(dataset, source.pseudonyms)
+    if source.is_nameless:
+        declare(dataset)
     with whole_file(path) as unfinished, quiet():
         dataset.save_as(unfinished, enforce_file_format=True)
 

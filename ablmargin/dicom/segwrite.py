@@ -77,8 +77,8 @@ def write_seg(masks: Mapping[str, LabelMask], path: Path, source: SourceSeries, 
         expected = "a complete CT series: patient, study, frame of reference"
         raise DicomError(_unusable(path, found, expected)) from None
     dataset.SpecificCharacterSet = "ISO_IR 192"  # the source's may lack letters of a name
-    if source.pseudonyms is not None:
-        declare(dataset, source.pseudonyms)
+    if source.is_nameless:
+        declare(dataset)
     with whole_file(path) as unfinished, quiet():
         dataset.save_as(unfinished)
 

@@ -29,19 +29,19 @@ class SourceSeries:
         The header of each slice's file; of Enhanced CT the same one for all its frames.
     frame_numbers : tuple of int or None
         Which frame of its file each slice is, from 1; None in a classic file.
-    pseudonyms : Pseudonyms, optional
-        If the headers were made to identify nobody.
+    is_nameless : bool
+        Whether the headers were made to identify nobody.
     """
 
     slices: tuple[Dataset, ...]
     frame_numbers: tuple[int | None, ...]
     geometry: Geometry
-    pseudonyms: Pseudonyms | None = None
+    is_nameless: bool = False
 
     def nameless(self, pseudonyms: Pseudonyms) -> SourceSeries:
         """The same with headers that identify nobody, for objects that don't."""
         nameless = {id(header): nameless_header(header, pseudonyms) for header in self.files}
-        return replace(self, slices=tuple(nameless[id(header)] for header in self.slices), pseudonyms=pseudonyms)
+        return replace(self, slices=tuple(nameless[id(header)] for header in self.slices), is_nameless=True)
 
     @property
     def files(self) -> tuple[Dataset, ...]:

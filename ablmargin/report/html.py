@@ -259,5 +259,5 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{name}", value
 
 
-def _to_the_second(moment: str) -> str:
-    return moment[:19].replace("T", " ")
+def _to_the_second(moment: str | None) -> str:
+    return (moment or "")[:19].replace("T", " ")
