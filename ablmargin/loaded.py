@@ -23,6 +23,7 @@ _FEWEST_VALUES = 8
 _AIR_BELOW_HU, _FAT_HU, _TISSUE_HU, _BONE_HU = -500.0, -140.0, (-200.0, 300.0), (850.0, 1350.0)
 _AIRY_BELOW_HU, _LUNG_HU, _ONE_LEVEL_HU = -300.0, (-850.0, -650.0), 25.0
 _PADDING_APART_HU = 100.0
+_AIR_HU = (-1050.0, -950.0)
 _FAT_AT_MOST_HU, _ORGAN_HU = -60.0, (30.0, 250.0)
 _FEW = 1e-3
 _NOBODY = {
@@ -154,10 +155,9 @@ def _scaling(sample: Array) -> str | None:
     filled = sample[sample > _AIR_BELOW_HU]
     if np.mean((filled > _TISSUE_HU[0]) & (filled < _TISSUE_HU[1])) < 0.5:
         return "most of what isn't air far from 0, where soft tissue and fat lie: values look offset or scaled"
-    airy = sample[sample < _AIRY_BELOW_HU]
+    airy = _without_padding(sample[sample < _AIRY_BELOW_HU])
     if airy.size < _FEW * sample.size and _lacks_soft_tissue(sample):
         return "much near -100, where fat lies, and hardly any soft tissue: values look scaled"
-    airy = _without_padding(airy)
     if airy.size < 0.02 * sample.size:
         return None
     level = float(np.median(airy))
@@ -168,8 +168,10 @@ def _scaling(sample: Array) -> str | None:
 
 
 def _without_padding(values: Array) -> Array:
-    """Values but the lowest one, if it lies far below all others."""
+    """Values but the lowest one, if it lies far below all others and isn't air itself, as in a picture without noise."""
     lowest = values.min(initial=0)
+    if _AIR_HU[0] < lowest < _AIR_HU[1]:
+        return values
     others = values[values > lowest]
     return others if others.min(initial=0) > lowest + _PADDING_APART_HU else values
 

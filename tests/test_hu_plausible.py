@@ -50,13 +50,21 @@ def test_a_wrong_slope_is_refused(factor, noise_hu):
     assert codes(voxels * factor) == ["HU_IMPLAUSIBLE"]
     assert codes((voxels + 1024) * factor - 1024) == ["HU_IMPLAUSIBLE"]
     padded = voxels.copy()
-    padded[:, :8] = -2000
+    padded[:, :8] = -3024
     assert codes(padded * factor) == ["HU_IMPLAUSIBLE"]
 
 
 def test_water_in_air_is_a_phantom_and_taken():
     voxels = np.full((20, 40, 40), -1000.0)
     voxels[:, 8:32, 8:32] = 0.0
+    assert codes(voxels) == []
+
+
+def test_air_without_noise_is_no_padding():
+    """Else the lung would be taken for the air, at a wrong level."""
+    voxels = np.full((20, 40, 40), -1000.0)
+    voxels[:, 8:32, 8:32] = 50.0
+    voxels[:, 12:20, 12:20] = -600.0
     assert codes(voxels) == []
 
 
