@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -15,6 +16,14 @@ from ablmargin.segmentation.kidneys import kidneys_hu
 from ablmargin.segmentation.spine import find_spine
 from ablmargin.segmentation.workgrid import WorkImage, work_image
 from ablmargin.volume import LabelMask, Volume
+
+
+class _Least(NamedTuple):
+    """How bright the aorta is at least, HU, and how much brighter than the liver."""
+
+    aorta: float
+    above_liver: float
+
 
 SPACING_MM = 2.5
 INSIDE_MM = 5.0
@@ -34,7 +43,8 @@ PLAIN_BLOOD_HU, CONTRAST_BLOOD_HU = 60.0, 80.0
 ARTERIAL_HU = 150.0
 ARTERIAL_RATIO, VENOUS_RATIO = 2.0, 1.5
 """How many times as much contrast agent as the vessels of the liver the aorta holds: at least, and at most."""
-PORTAL_HU, PORTAL_ABOVE_LIVER_HU = 130.0, 32.0
+PORTAL_HU, PORTAL_BESIDE_KIDNEYS_HU = _Least(aorta=130.0, above_liver=32.0), _Least(aorta=120.0, above_liver=15.0)
+"""Where kidneys tell that it isn't late, less is asked of the blood."""
 PLAIN_KIDNEY_HU = 34.0
 PORTAL_KIDNEY_RATIO, DELAYED_KIDNEY_RATIO = 1.55, 1.8
 """How many times as much contrast agent as the aorta the kidneys hold: at most, and at least. They gather what blood loses."""
@@ -77,9 +87,9 @@ class PhaseReading:
         -----
         Unenhanced: blood below 60 HU. Arterial: the aorta holds at least twice as much contrast agent as the vessels of the
         liver. Portal venous and delayed: at most 1.5 times as much. Portal venous: aorta at least 130 HU and 32 HU above the
-        liver, and kidneys, if seen, with at most 1.55 times as much contrast agent as the aorta. Delayed: kidneys with at
-        least 1.8 times as much, whatever the dose. Without kidneys that isn't told: with half the dose, a portal venous exam
-        looks the same.
+        liver; or 120 and 15 HU, and kidneys with at most 1.55 times as much contrast agent as the aorta. Delayed: kidneys with
+        at least 1.8 times as much, whatever the dose. Without kidneys that isn't told: with half the dose, a portal venous
+        exam looks the same.
 
         By Goshima 2006, blood and liver of 171 patients gain in the arterial phase 300 to 336 HU in the aorta, 75 to 104 in
         the portal vein, 24 to 51 in hepatic veins and 15 to 25 in the liver; in the portal venous phase 117 to 125 in the
@@ -123,14 +133,18 @@ class PhaseReading:
         in_kidneys = None if self.kidneys_hu is None else self.kidneys_hu - PLAIN_KIDNEY_HU
         if in_kidneys is not None and in_kidneys > PORTAL_KIDNEY_RATIO * in_aorta:
             return ContrastPhase.DELAYED if in_kidneys >= DELAYED_KIDNEY_RATIO * in_aorta else None
-        is_clear = self.aorta_hu >= PORTAL_HU and self.aorta_hu - self.liver_hu >= PORTAL_ABOVE_LIVER_HU
+        least = PORTAL_HU if in_kidneys is None else PORTAL_BESIDE_KIDNEYS_HU
+        is_clear = self.aorta_hu >= least.aorta and self.aorta_hu - self.liver_hu >= least.above_liver
         return ContrastPhase.PORTAL_VENOUS if is_clear else None
 
     def __str__(self) -> str:
-        told = (
-            f"aorta {self.aorta_hu:.0f} HU, vessels of the liver {self.vessels_hu:.0f} HU, liver {self.liver_hu:.0f} HU"
-        )
-        return told if self.kidneys_hu is None else f"{told}, kidneys {self.kidneys_hu:.0f} HU"
+        seen = {"aorta": self.aorta_hu}
+        if self.aorta_hu >= CONTRAST_BLOOD_HU:
+            seen["vessels of the liver"] = self.vessels_hu
+        seen["liver"] = self.liver_hu
+        if self.kidneys_hu is not None:
+            seen["kidneys"] = self.kidneys_hu
+        return ", ".join(f"{name} {hu:.0f} HU" for name, hu in seen.items())
 
 
 def read_phase(volume: Volume, liver: LabelMask) -> PhaseReading | None:

@@ -85,8 +85,21 @@ def test_kidneys_tell_a_late_exam_whatever_the_dose():
         assert replace(usual, **gains, vessels_hu=gains["aorta_hu"]).phase is ContrastPhase.DELAYED
 
 
+def test_kidneys_tell_a_weak_portal_venous_exam():
+    weak = PhaseReading(aorta_hu=127, vessels_hu=133, liver_hu=105)
+    assert weak.phase is None
+    assert replace(weak, kidneys_hu=145).phase is ContrastPhase.PORTAL_VENOUS
+    assert replace(weak, kidneys_hu=175).phase is None
+
+
 def test_fat_in_the_liver_does_not_hide_the_portal_venous_phase():
     assert PhaseReading(aorta_hu=160, vessels_hu=165, liver_hu=30).phase is ContrastPhase.PORTAL_VENOUS
+
+
+def test_words_leave_out_what_was_not_seen():
+    """Without contrast agent, the brightest of the liver is no vessel."""
+    assert str(PhaseReading(aorta_hu=41.4, vessels_hu=74, liver_hu=57)) == "aorta 41 HU, liver 57 HU"
+    assert str(TYPICAL[ContrastPhase.DELAYED]).endswith("vessels of the liver 109 HU, liver 92 HU, kidneys 168 HU")
 
 
 @pytest.mark.parametrize("phase", ContrastPhase)

@@ -43,3 +43,12 @@ def test_phases_differ_as_contrast_does():
     assert arterial.hepatic_vein < arterial.liver < portal.liver < portal.hepatic_vein
     assert plain.portal_vein < plain.liver  # blood is darker than liver without contrast agent
     assert plain.rim == 0
+
+
+def test_later_blood_loses_contrast_agent_and_kidneys_keep_it():
+    portal, delayed, plain = PHASES["portal"], PHASES["delayed"], PHASES["unenhanced"]
+    assert plain.aorta < delayed.aorta < portal.aorta
+    assert plain.liver < delayed.liver < portal.liver
+    assert delayed.hepatic_vein - delayed.liver < portal.hepatic_vein - portal.liver
+    gains = [(phase.medulla - plain.medulla) / (phase.aorta - plain.aorta) for phase in (portal, delayed)]
+    assert gains[1] > 1.5 * gains[0]
