@@ -1,8 +1,8 @@
 """Contrast phases told from HU against phantoms whose phase is known, and real series.
 
 ``python benchmarks/phases.py [--seeds 1 2 3 4] [--data ../shared/data] [--no-proposed]`` prints a row a CT and exits with 1 if a
-figure isn't reached: no wrong phase, 80 % told, 1 CPU s for 512 × 512 × 300 voxels. Doses, livers' fat and noise differ; the
-liver is given, or outlined by the software.
+figure isn't reached: no wrong phase, 80 % told, 1 CPU s for 512 × 512 × 300 voxels. Doses, livers' fat and noise differ as between
+patients; the liver is given, or outlined by the software. Patients far from the usual are reported, not judged.
 """
 
 from __future__ import annotations
