@@ -14,6 +14,8 @@ from typing import Literal
 from ablmargin.geometry import FloatArray
 from ablmargin.volume import LabelMask, Structure, Volume
 
+UNNAMED_CASE = "case"
+"""The ID of a case that nobody gave one; no report shows it."""
 CASE_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """A case or lesion ID becomes part of file names, so only these characters are allowed."""
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from ablmargin.case import RasMutation
+from ablmargin.case import UNNAMED_CASE, RasMutation
 from ablmargin.errors import UsageError
 from ablmargin.registration.enginename import EngineName
-from ablmargin.report import UNNAMED_CASE
 from ablmargin.segmentation.segmentername import SegmenterName
 
 from . import options

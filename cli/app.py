@@ -14,6 +14,7 @@ from ablmargin.report import DISCLAIMER
 from ablmargin.threads import one_blas_thread
 
 from .analyze import analyze
+from .batch import batch
 from .demo import demo
 from .inspect import inspect
 from .margin import margin
@@ -36,7 +37,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (demo, inspect, analyze, margin, register, segment, simulate, validate):
+for command in (demo, inspect, analyze, batch, margin, register, segment, simulate, validate):
     app.command()(command)
 
 

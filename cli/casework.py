@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ablmargin.clinical.criteria import Verdict
-from ablmargin.deidentify import deidentified, plain_command, pseudonyms_for
+from ablmargin.deidentify import plain_command
 from ablmargin.dicom.walk import is_file_set
 from ablmargin.errors import UsageError
-from ablmargin.intake import CaseRequest, mask_path, open_case
-from ablmargin.loaded import PatientDigest
+from ablmargin.intake import CaseRequest, mask_path
 from ablmargin.pipeline import Settings
-from ablmargin.progress import Progress, Stopwatch
+from ablmargin.progress import Progress
 from ablmargin.registration.engines import engine_named
-from ablmargin.report import UNNAMED_CASE
 from ablmargin.report.casefolder import write_case_folder
 from ablmargin.report.record import result_record
 from ablmargin.result import CaseResult
 from ablmargin.segmentation.methods import Methods
-from ablmargin.segmenting import segment_missing, vouched_for
+from ablmargin.wholeway import Step, result_of
 
 from .terminal import print_summary, progress_bars, say
 
 GATE_EXIT = {Verdict.INADEQUATE: 10, Verdict.INDETERMINATE: 11}
-
-Step = Callable[..., CaseResult]
-"""``pipeline.analyze`` or ``pipeline.align``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,42 +78,11 @@ def run_case(
 ) -> tuple[CaseResult, int]:
     """Open a case, outline what it lacks, run one step of the pipeline on it and hand the result out."""
     output.require_writable([request.pre, request.post, *(mask_path(text) for text in request.masks)])
-    request = replace(request, nameless=output.key is not None)
     engine_named(settings.registration.engine).require_installed()
-    watch = Stopwatch()
     with progress_bars() as progress:
-        progress("loading", 0.0)
-        with watch("load"):
-            opened = open_case(request)
-        progress("loading", 1.0)
-        with watch("segment"):
-            segmented = segment_missing(
-                opened.case,
-                tumors=request.tumor_prompts,
-                zones=request.ablation_prompts,
-                methods=methods,
-                accepted=request.accepted,
-                progress=progress,
-            )
-        case = vouched_for(segmented.case) if request.reviewed else segmented.case
-        result = step(case, settings, progress=progress)
-        result = replace(
-            result,
-            cautions=(*opened.cautions, *segmented.cautions, *result.cautions),
-            timings_s={**watch.timings_s, **result.timings_s},
-        )
-        result = shareable(result, output, opened.patient, or_else=opened.case.pre.record.sha256)
+        result = result_of(request, step, settings, methods=methods, key=output.key, progress=progress)
         write(result, output, progress)
     return result, tell(result, output)
-
-
-def shareable(
-    result: CaseResult, output: Output, patient: PatientDigest | None = None, *, or_else: str | None
-) -> CaseResult:
-    """The result as it may be written: without what identifies the patient, if that was asked for."""
-    if output.key is None:
-        return result
-    return deidentified(result, pseudonyms_for(output.key, patient, or_else=or_else), unnamed=UNNAMED_CASE)
 
 
 def write(result: CaseResult, output: Output, progress: Progress) -> None:

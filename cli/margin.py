@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ablmargin.case import RasMutation
+from ablmargin.case import UNNAMED_CASE, RasMutation
 from ablmargin.errors import UsageError
-from ablmargin.report import UNNAMED_CASE
 
 from . import options
 
@@ -47,8 +46,9 @@ def margin(
     """Measure and judge the margin between masks that were registered before."""
     from ablmargin.intake import mask_path, open_masks
     from ablmargin.pipeline import Settings, measure_masks
+    from ablmargin.wholeway import shareable
 
-    from .casework import Output, shareable, tell, write
+    from .casework import Output, tell, write
     from .terminal import progress_bars
 
     if not tumors or not ablations:
@@ -77,6 +77,6 @@ def margin(
             cautions=masks.cautions,
             anatomy=masks.anatomy,
         )
-        result = shareable(result, output, or_else=masks.lesions[0].tumor.origin.sha256)
+        result = shareable(result, output.key, or_else=masks.lesions[0].tumor.origin.sha256)
         write(result, output, progress)
     return tell(result, output)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ablmargin.case import UNNAMED_CASE
 from ablmargin.registration.enginename import EngineName
-from ablmargin.report import UNNAMED_CASE
 from ablmargin.segmentation.segmentername import SegmenterName
 
 from . import options

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from report_cases import measured_case
 
+from ablmargin.case import UNNAMED_CASE
 from ablmargin.deidentify import deidentified, plain_command, pseudonyms_for
 from ablmargin.loaded import PatientDigest
 from ablmargin.pseudonyms import Pseudonyms
-from ablmargin.report import UNNAMED_CASE
 from ablmargin.report.html import report_html
 from ablmargin.report.record import result_record, validate
 

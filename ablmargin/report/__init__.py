@@ -1,6 +1,3 @@
 """What people and programs read of a finished case: result.json, tables, surfaces, pictures, report.html."""
 
 DISCLAIMER = "Research software. Not a medical device: not for diagnosis or treatment decisions."
-
-UNNAMED_CASE = "case"
-"""The ID of a case that nobody gave one; no report shows it."""

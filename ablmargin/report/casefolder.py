@@ -54,18 +54,23 @@ def write_case_folder(result: CaseResult, out: Path, *, overwrite: bool, command
         If ``out`` holds something and ``overwrite`` is False, or is a file.
     """
     with new_folder(out, overwrite=overwrite) as folder:
-        started = time.perf_counter()
-        _write_masks(result, folder)
-        _write_registration(result, folder)
-        if result.lesions and result.status == "complete":
-            save_margins(result, folder / "margins.csv")
-            for lesion in result.lesions:
-                save_surface(lesion, folder / f"lesion-{lesion.lesion_id}.vtp")
-        (folder / "report.html").write_text(report_html(result), encoding="utf-8")
-        record = result_record(_with_report_time(result, time.perf_counter() - started))
-        validate(record)
-        _write_json(record, folder / "result.json")
-        _write_json(provenance_record(result, command, folder), folder / "provenance.json")
+        fill_case_folder(result, folder, command=command)
+
+
+def fill_case_folder(result: CaseResult, folder: Path, *, command: Sequence[str]) -> None:
+    """Write everything about a finished case into an empty folder; see :func:`write_case_folder`."""
+    started = time.perf_counter()
+    _write_masks(result, folder)
+    _write_registration(result, folder)
+    if result.lesions and result.status == "complete":
+        save_margins(result, folder / "margins.csv")
+        for lesion in result.lesions:
+            save_surface(lesion, folder / f"lesion-{lesion.lesion_id}.vtp")
+    (folder / "report.html").write_text(report_html(result), encoding="utf-8")
+    record = result_record(_with_report_time(result, time.perf_counter() - started))
+    validate(record)
+    _write_json(record, folder / "result.json")
+    _write_json(provenance_record(result, command, folder), folder / "provenance.json")
 
 
 @contextmanager

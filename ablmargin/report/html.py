@@ -13,9 +13,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ablmargin.case import Exam, RasMutation, SeriesRecord
+from ablmargin.case import UNNAMED_CASE, Exam, RasMutation, SeriesRecord
 from ablmargin.clinical.criteria import EVIDENCE, THRESHOLDS_MM, Verdict
-from ablmargin.report import DISCLAIMER, UNNAMED_CASE
+from ablmargin.report import DISCLAIMER
 from ablmargin.report.mending import mending_sentences
 from ablmargin.report.numbers import UNKNOWN, lesion_numbers, registration_numbers, signed_mm
 from ablmargin.report.place import place_numbers, place_sentences

@@ -7,11 +7,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from ablmargin.case import UNNAMED_CASE
 from ablmargin.clinical.criteria import EVIDENCE
 from ablmargin.clinical.direction import Deficit
 from ablmargin.errors import Caution
 from ablmargin.metrics.completion import Completion
-from ablmargin.report import DISCLAIMER, UNNAMED_CASE, html
+from ablmargin.report import DISCLAIMER, html
 from ablmargin.report.html import report_html
 from ablmargin.report.mending import mending_sentences
 from ablmargin.report.numbers import lesion_numbers, percent, registration_numbers, signed_mm

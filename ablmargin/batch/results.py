@@ -1,0 +1,127 @@
+"""``results.csv`` and ``results.parquet``: a row for each lesion of a manifest, whatever became of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ablmargin.batch.columns import ALL_COLUMNS, Kind, failure_cells, lesion_cells
+from ablmargin.batch.journal import last_events
+from ablmargin.batch.locks import table_lock
+from ablmargin.batch.manifest import Manifest, ManifestRow
+
+CSV_NAME, PARQUET_NAME = "results.csv", "results.parquet"
+NOT_RUN = "NOT_RUN"
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
+_RISKY = ("=", "+", "-", "@", "\t", "\r")
+"""How a cell starts that a spreadsheet would run as a formula."""
+
+Row = dict[str, Any]
+
+
+def write_results(out: Path, manifest: Manifest) -> list[Row]:
+    """Write both tables of everything that is known of a manifest's lesions by now, and return the rows.
+
+    Shards that end at the same time do this one after the other, so the last one writes the whole.
+    """
+    with table_lock(out):
+        rows = result_rows(out, manifest)
+        names = ["case_id", "lesion_id", *manifest.carried_columns, *(column.name for column in ALL_COLUMNS)]
+        _replace(out / CSV_NAME, lambda path: _write_csv(path, names, rows))
+        _replace(out / PARQUET_NAME, lambda path: _write_parquet(path, names, manifest, rows))
+    return rows
+
+
+def result_rows(out: Path, manifest: Manifest) -> list[Row]:
+    """A row for each lesion, in the manifest's order."""
+    events = last_events(out)
+    records = {case.case_id: _record(out, events.get(case.case_id), case.case_id) for case in manifest.cases}
+    return [_row(row, records[row.case_id], events.get(row.case_id)) for row in manifest.rows]
+
+
+def _record(out: Path, event: Mapping[str, Any] | None, case_id: str) -> Mapping[str, Any] | None:
+    if event is not None and event["event"] == "failed":
+        return None
+    try:
+        record: Mapping[str, Any] = json.loads((out / case_id / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record
+
+
+def _row(row: ManifestRow, record: Mapping[str, Any] | None, event: Mapping[str, Any] | None) -> Row:
+    named: Row = {"case_id": row.case_id, "lesion_id": row.lesion_id, **row.carried}
+    if record is not None:
+        try:
+            return named | lesion_cells(record, row.lesion_id)
+        except KeyError:  # made from another manifest
+            return named | failure_cells(NOT_RUN, "Its case was analyzed before it had this lesion.")
+    if event is not None and event["event"] == "failed":
+        return named | failure_cells(event["error_code"], event["error"])
+    return named | failure_cells(NOT_RUN, "It wasn't analyzed yet.")
+
+
+def _write_csv(path: Path, names: Sequence[str], rows: Sequence[Row]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        writer.writerows([_cell(row[name]) for name in names] for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str) and value.startswith(_RISKY) and not _NUMBER.fullmatch(value):
+        return f"'{value}"
+    return "" if value is None else value
+
+
+def _write_parquet(path: Path, names: Sequence[str], manifest: Manifest, rows: Sequence[Row]) -> None:
+    import pyarrow as pa  # noqa: PLC0415 - an extra
+    from pyarrow import parquet  # noqa: PLC0415
+
+    kinds: dict[str, Kind] = {column.name: column.kind for column in ALL_COLUMNS}
+    types = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64(), "flag": pa.bool_()}
+    columns = []
+    for name in names:
+        cells = [row[name] for row in rows]
+        if name in manifest.carried_columns:
+            columns.append(pa.array(_numbers(cells) or [cell or None for cell in cells]))
+        else:
+            columns.append(pa.array(cells, types[kinds.get(name, "text")]))
+    parquet.write_table(pa.table(columns, names=list(names)), path)
+
+
+def _numbers(cells: Sequence[str]) -> list[float | None] | None:
+    """A column's cells as numbers, if all are and none would look otherwise; blank ones None."""
+    given = [cell for cell in cells if cell]
+    if not given or not all(_NUMBER.fullmatch(cell) for cell in given):
+        return None
+    return [float(cell) if cell else None for cell in cells]
+
+
+def _replace(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file beside its place, have the disk take it, and put it there in one step."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        write(draft)
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def failures(rows: Sequence[Row]) -> Iterator[tuple[str, int]]:
+    """Each error code and how many lesions have it, the most frequent first."""
+    counts: dict[str, int] = {}
+    for row in rows:
+        if row["error_code"]:
+            counts[row["error_code"]] = counts.get(row["error_code"], 0) + 1
+    yield from sorted(counts.items(), key=lambda item: (-item[1], item[0]))

@@ -1,0 +1,168 @@
+"""The order of a batch's steps: check everything, hold the folder, carry out what isn't finished, write the tables."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ablmargin.batch.engine import Engine, engine_at, local_engine
+from ablmargin.batch.job import Analysis, CaseJob, Limits, Outcome, digest_of
+from ablmargin.batch.journal import STATE_FOLDER, Journal
+from ablmargin.batch.locks import WHOLE, batch_lock
+from ablmargin.batch.manifest import Manifest
+from ablmargin.batch.marker import is_finished
+from ablmargin.batch.results import Row, write_results
+from ablmargin.errors import UsageError
+from ablmargin.intake import mask_path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """One of several equal parts of a batch, counted from 1."""
+
+    number: int = 1
+    count: int = 1
+
+    @classmethod
+    def from_text(cls, text: str) -> Shard:
+        """From ``3/10``.
+
+        Raises
+        ------
+        UsageError
+            If it is no such thing.
+        """
+        match = re.fullmatch(r"(\d+)/(\d+)", text)
+        if match is None or not 1 <= int(match[1]) <= int(match[2]):
+            raise UsageError(f"--shard {text!r}: expected NUMBER/COUNT, such as 3/10, the first being 1/10")
+        return cls(number=int(match[1]), count=int(match[2]))
+
+    @property
+    def name(self) -> str:
+        return WHOLE if self.count == 1 else f"{self.number}-of-{self.count}"
+
+    def of(self, jobs: Sequence[CaseJob]) -> list[CaseJob]:
+        """Every so manieth job, in the order of case IDs: it doesn't depend on the order of rows."""
+        ordered = sorted(jobs, key=lambda job: job.case_id)
+        mine = {job.case_id for job in ordered[self.number - 1 :: self.count]}
+        return [job for job in jobs if job.case_id in mine]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a batch is to do."""
+
+    manifest: Manifest
+    out: Path
+    analysis: Analysis
+    limits: Limits
+    shard: Shard
+    workers: int
+    scheduler: str | None
+
+    def jobs(self) -> list[CaseJob]:
+        """A job for each case of the shard."""
+        versions, run = digest_of(self.analysis.versions()), secrets.token_hex(8)
+        out = self.out.absolute()
+        jobs = [
+            CaseJob(
+                request=case.request,
+                lesion_ids=case.lesion_ids,
+                analysis=self.analysis,
+                out=out,
+                versions=versions,
+                run=run,
+            )
+            for case in self.manifest.cases
+        ]
+        return self.shard.of(jobs)
+
+    def engine(self, cases: int) -> AbstractContextManager[Engine]:
+        """The cluster that it asks for, no larger than so many cases need."""
+        if self.scheduler is not None:
+            return engine_at(self.scheduler, self.limits)
+        return local_engine(max(1, min(self.workers, cases)), self.limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """How many cases ended how, and the rows of the table."""
+
+    states: Counter[str]
+    rows: Sequence[Row]
+
+
+Listener = Callable[[Outcome], None]
+
+
+def require_writable(plan: Plan) -> None:
+    """Refuse, before the work, an output folder that can't or mustn't be written.
+
+    Raises
+    ------
+    UsageError
+        If it is a file, holds an input or lies inside one, or holds something but no batch.
+    """
+    out = plan.out.resolve()
+    if plan.out.exists() and not plan.out.is_dir():
+        raise UsageError(f"--out {plan.out} is a file, not a folder")
+    for source in _sources(plan.manifest):
+        if out.is_relative_to(source):
+            raise UsageError(f"--out {plan.out} lies inside the input folder {source}, where nothing is ever written")
+        if source.is_relative_to(out):
+            raise UsageError(f"--out {plan.out} holds the input {source}; name a folder of its own")
+    if plan.out.is_dir() and any(plan.out.iterdir()) and not (plan.out / STATE_FOLDER).is_dir():
+        raise UsageError(f"--out {plan.out} isn't empty and holds no batch; name another folder")
+
+
+def _sources(manifest: Manifest) -> Iterator[Path]:
+    requests = [case.request for case in manifest.cases]
+    named = {path for request in requests for path in (request.pre, request.post)}
+    named |= {mask_path(text) for request in requests for text in request.masks}
+    yield from sorted({path.resolve() for path in named})
+
+
+def finished_cases(jobs: Sequence[CaseJob]) -> list[str]:
+    """Which cases a batch would skip."""
+    return [job.case_id for job in jobs if is_finished(job)]
+
+
+def run_batch(plan: Plan, jobs: Sequence[CaseJob], *, started: Callable[[int], None], ended: Listener) -> Summary:
+    """Carry a plan's jobs out and write the tables; also if it is interrupted.
+
+    Parameters
+    ----------
+    started : callable
+        Told how many cases run at once, when they can.
+    ended : callable
+        Told what came of each case.
+
+    Raises
+    ------
+    UsageError
+        If another batch works in the folder, or the cluster can't be used.
+    """
+    plan.out.mkdir(parents=True, exist_ok=True)
+    states: Counter[str] = Counter()
+    with batch_lock(plan.out, plan.shard.name):
+        journal = Journal(plan.out, plan.shard.name)
+        journal.write("batch started", cases=len(jobs), analysis=plan.analysis.versions())
+        try:
+            with plan.engine(len(jobs)) as engine:
+                started(engine.slots)
+                for outcome in engine.outcomes(jobs):
+                    journal.write_outcome(outcome)
+                    states[outcome.state] += 1
+                    ended(outcome)
+        except BaseException:
+            journal.write("batch interrupted", **states)
+            raise
+        finally:
+            rows = write_results(plan.out, plan.manifest)
+        journal.write("batch ended", **states)
+    return Summary(states=states, rows=rows)

@@ -1,0 +1,105 @@
+"""``ablmargin batch``: many cases, each in a process of its own, to one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ablmargin.case import RasMutation
+from ablmargin.errors import MissingExtraError, UsageError
+from ablmargin.registration.enginename import EngineName
+from ablmargin.segmentation.segmentername import SegmenterName
+
+from . import options
+
+EXIT_SOME_FAILED = 4
+BYTES_PER_GB = 2**30
+
+
+def batch(
+    *,
+    manifest: Annotated[
+        Path, typer.Argument(help="CSV or Parquet, a row a lesion; see docs/batch.md.", metavar="MANIFEST")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The batch's folder; run again, it goes on there.", metavar="DIR")],
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Cases at once on this machine; else one a core.", min=1)
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", help="The address of a running Dask cluster: tcp://host:8786.", metavar="ADDRESS"),
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option("--shard", help="Only one of so many parts, for job arrays: 3/10.", metavar="N/COUNT")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and tell what would be done.")] = False,
+    timeout: Annotated[
+        float, typer.Option("--timeout", help="When a case is given up.", min=0.01, metavar="MINUTES")
+    ] = 30.0,
+    memory: Annotated[
+        float, typer.Option("--memory", help="What a case may take before it is given up.", min=0.1, metavar="GB")
+    ] = 8.0,
+    retries: Annotated[int, typer.Option("--retries", help="New tries for a case whose process died.", min=0)] = 1,
+    ras_mutation: Annotated[
+        RasMutation, typer.Option("--ras-mutation", help="Of cases whose rows don't tell.")
+    ] = RasMutation.UNKNOWN,
+    segmenter: options.SegmenterChoice = SegmenterName.BUILT_IN,
+    model: options.Model = None,
+    auto_command: options.AutoCommand = None,
+    reviewed: options.Reviewed = False,
+    accept: options.Accept = [],  # noqa: B006 - typer reads it as "none given"
+    engine: options.Engine = EngineName.GAUSS_NEWTON,
+    threads: options.Threads = 1,
+    seed: options.Seed = 0,
+    config: options.Config = None,  # noqa: ARG001 - read before the others, as their defaults
+) -> int:
+    """Analyze every case of a manifest; run again, it goes on where it was."""
+    _require_extra()
+    from ablmargin.batch.cells import Defaults
+    from ablmargin.batch.job import Analysis, Limits
+    from ablmargin.batch.manifest import read_manifest
+    from ablmargin.batch.run import Plan, Shard, require_writable
+    from ablmargin.registration.engines import engine_named
+    from ablmargin.threads import available_cores
+
+    from .batching import carry_out, tell_plan
+
+    if scheduler is not None and workers is not None:
+        raise UsageError("--workers is about this machine; a cluster behind --scheduler has its own")
+    defaults = Defaults(ras_mutation=ras_mutation, accepted=options.accepted(accept), reviewed=reviewed)
+    analysis = Analysis(
+        seed=seed,
+        threads=threads,
+        engine=engine,
+        segmenter=segmenter,
+        model=None if model is None else model.absolute(),
+        auto_command=auto_command,
+    )
+    plan = Plan(
+        manifest=read_manifest(manifest, defaults),
+        out=out,
+        analysis=analysis,
+        limits=Limits(timeout_s=60 * timeout, memory_bytes=int(memory * BYTES_PER_GB), retries=retries),
+        shard=Shard() if shard is None else Shard.from_text(shard),
+        workers=workers or available_cores(),
+        scheduler=scheduler,
+    )
+    engine_named(engine).require_installed()
+    analysis.methods()
+    require_writable(plan)
+    if dry_run:
+        return tell_plan(plan)
+    return EXIT_SOME_FAILED if carry_out(plan) else 0
+
+
+def _require_extra() -> None:
+    import sys
+    from importlib.util import find_spec
+
+    if sys.platform == "win32":
+        raise UsageError("batch runs on Linux and macOS; on Windows, in its subsystem for Linux (WSL)")
+    missing = [name for name in ("cryptography", "distributed", "psutil", "pyarrow") if find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(f'batch needs {", ".join(missing)}: pip install "ablmargin[batch]"')

@@ -1,0 +1,139 @@
+"""How a batch is shown while it runs and at its end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ablmargin.batch.job import Outcome
+from ablmargin.batch.results import NOT_RUN, failures
+from ablmargin.batch.run import Plan, Summary, finished_cases, run_batch
+from ablmargin.report import DISCLAIMER
+
+from .terminal import say
+
+
+def tell_plan(plan: Plan) -> int:
+    """Print what a batch would do; the exit code."""
+    jobs = plan.jobs()
+    finished = finished_cases(jobs)
+    lesions = sum(len(job.lesion_ids) for job in jobs)
+    sys.stdout.write(
+        f"{_count(len(jobs), 'case')} with {_count(lesions, 'lesion')}: {len(finished)} finished, "
+        f"{len(jobs) - len(finished)} to analyze\n"
+    )
+    return 0
+
+
+def carry_out(plan: Plan) -> bool:
+    """Run a batch, show its progress and print its summary; whether a case failed."""
+    jobs = plan.jobs()
+    with _terminating_as_interrupting(), _shown(len(jobs)) as view:
+        summary = run_batch(plan, jobs, started=view.started, ended=view.ended)
+    _print_summary(plan, summary)
+    return summary.states["failed"] > 0
+
+
+class _View:
+    """Counts, rate and time left, on a bar or in lines."""
+
+    def __init__(self, total: int, bars: Progress | None) -> None:
+        self.total, self.bars = total, bars
+        self.done = self.failed = self.kept = 0
+        self.began = time.monotonic()
+        self.task = None if bars is None else bars.add_task("cases", total=total, told="starting workers")
+
+    def started(self, slots: int) -> None:
+        self.began = time.monotonic()
+        if self.bars is None:
+            say(f"{_count(self.total, 'case')}, {slots} at once")
+
+    def ended(self, outcome: Outcome) -> None:
+        self.done += 1
+        self.failed += outcome.state == "failed"
+        self.kept += outcome.state == "kept"
+        if self.bars is None or self.task is None:
+            self._say_line(outcome)
+            return
+        if outcome.state == "failed":
+            self.bars.console.print(f"{outcome.case_id}: {outcome.error_code}", markup=False)
+        self.bars.update(self.task, completed=self.done, told=self._told())
+
+    def _say_line(self, outcome: Outcome) -> None:
+        words = {"done": f"finished in {outcome.seconds:.0f} s", "kept": "was finished before"}
+        told = words.get(outcome.state, f"failed: {outcome.error_code}")
+        say(f"{self.done}/{self.total} {outcome.case_id} {told}; {self._told()}")
+
+    def _told(self) -> str:
+        analyzed = self.done - self.kept
+        if not analyzed:
+            return f"{self.failed} failed"
+        per_case_s = (time.monotonic() - self.began) / analyzed
+        left_s = per_case_s * (self.total - self.done)
+        return f"{self.failed} failed, {3600 / per_case_s:.0f} an hour, {_duration(left_s)} left"
+
+
+@contextmanager
+def _shown(total: int) -> Iterator[_View]:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _View(total, None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[told]}"),
+    )
+    with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as bars:
+        yield _View(total, bars)
+
+
+@contextmanager
+def _terminating_as_interrupting() -> Iterator[None]:
+    """SIGTERM, which job schedulers send, ends a batch as Ctrl-C does."""
+
+    def interrupt(signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - what signal.signal asks for
+        raise KeyboardInterrupt
+
+    usual = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+
+
+def _print_summary(plan: Plan, summary: Summary) -> None:
+    states = summary.states
+    told = f"{states['done']} analyzed, {states['kept']} finished before, {states['failed']} failed"
+    lines = [f"{_count(sum(states.values()), 'case')}: {told}"]
+    verdicts = [row["verdict"] for row in summary.rows if row["verdict"]]
+    if verdicts:
+        told = ", ".join(f"{verdicts.count(one)} {one}" for one in ("adequate", "inadequate", "indeterminate"))
+        withheld = sum(row["status"] == "withheld" for row in summary.rows)
+        lines.append(f"{_count(len(verdicts), 'lesion')}: {told}" + (f" ({withheld} withheld)" if withheld else ""))
+    lines += [f"  {count} × {code}" for code, count in failures(summary.rows) if code != NOT_RUN]
+    waiting = sum(row["error_code"] == NOT_RUN for row in summary.rows)
+    if waiting:
+        lines.append(f"  {_count(waiting, 'lesion')} not analyzed yet")
+    lines += [f"The tables: {plan.out / 'results.csv'}, results.parquet; logs: {plan.out / 'logs'}", DISCLAIMER]
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "less than a minute"
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.0f} h"
