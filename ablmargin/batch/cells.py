@@ -51,6 +51,9 @@ class CaseRows:
 
     def faults(self) -> Iterator[Fault]:
         """Everything that is wrong with the rows, each with its row and column."""
+        if not self.case_id:
+            yield from (self._fault(row, "case_id", "nothing", "the name of a case", "Name it.") for row in self.rows)
+            return
         yield from self._name_faults()
         for row in self.rows:
             yield from self._way_faults(row, TUMOR_WAYS)

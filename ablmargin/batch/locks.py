@@ -35,7 +35,6 @@ def batch_lock(out: Path, name: str) -> Iterator[None]:
         If a run that lives holds what this one needs.
     """
     folder = out / STATE_FOLDER / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
     with _held(folder / f"{name}.lock", f"--out {out}: another batch works in it"):
         others = [path.stem for path in folder.glob("*.lock") if path.stem not in {name, "table"} and _lives(path)]
         in_the_way = [other for other in others if not _may_share(name, other)]
@@ -87,6 +86,7 @@ def _take(path: Path, refusal: str) -> str:
     process = psutil.Process()
     record = {"host": socket.gethostname(), "pid": process.pid, "born": process.create_time(), "token": token}
     draft = path.with_name(f".{path.name}.{token}")
+    draft.parent.mkdir(parents=True, exist_ok=True)
     draft.write_text(json.dumps(record), encoding="utf-8")
     try:
         for _ in range(10):

@@ -1,0 +1,167 @@
+"""Cases whose processes hang, die or take too much: the program that outlines their livers makes them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ablmargin.batch.inputs import fingerprint_of, stamp_of, unchanged
+from ablmargin.batch.job import Analysis, CaseJob, Limits, without_places
+from ablmargin.batch.marker import is_finished
+from ablmargin.batch.supervise import carry_out, stop
+from ablmargin.intake import CaseRequest
+
+EATER = "import time; eaten = b'x' * 700_000_000; time.sleep(60)"
+
+
+@pytest.fixture
+def job(cases, tmp_path) -> Callable[..., CaseJob]:
+    """A job that runs a program in place of outlining a liver; whole without one."""
+
+    def make(program: str | None = None, run: str = "r") -> CaseJob:
+        case = cases / "c0"
+        request = CaseRequest(
+            pre=case / "pre.nii.gz",
+            post=case / "post.nii.gz",
+            liver_pre=None if program else str(case / "liver-pre.nii.gz"),
+            liver_post=str(case / "liver-post.nii.gz"),
+            tumors=(str(case / "tumor.nii.gz"),),
+            ablations=(str(case / "ablation.nii.gz"),),
+            case_id="c0",
+            accepted=frozenset({"SEGMENTATION_DOUBTED"}),
+        )
+        command = None if program is None else f"{program} {{image}} {{mask}}"
+        analysis = Analysis(auto_command=command)
+        return CaseJob(request=request, lesion_ids=("x",), analysis=analysis, out=tmp_path, versions="1", run=run)
+
+    return make
+
+
+def shell(tmp_path: Path, *lines: str) -> str:
+    """A program of shell lines; the path may hold anything."""
+    script = tmp_path / "program.sh"
+    script.write_text("\n".join(["#!/bin/sh", *lines]) + "\n")
+    return f"sh {shlex.quote(str(script))}"
+
+
+def lives(path: Path) -> bool:
+    """Whether the process whose number a program has written down still works; nobody may have buried it yet."""
+    try:
+        return psutil.Process(int(path.read_text())).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_case_that_takes_too_long_is_ended_with_what_it_started(job, tmp_path):
+    program = shell(tmp_path, f"echo $$ > {tmp_path}/pid", "sleep 60")
+    began = time.monotonic()
+    outcome = carry_out(job(program), Limits(timeout_s=4.0))
+    assert (outcome.state, outcome.error_code, outcome.tries) == ("failed", "CASE_TIMEOUT", 1)
+    assert time.monotonic() - began < 12
+    assert not lives(tmp_path / "pid")
+    assert not (tmp_path / "c0").exists()
+
+
+def test_a_case_that_takes_too_much_memory_is_ended(job, tmp_path):
+    program = f"{sys.executable} -c {shlex.quote(EATER)}"
+    outcome = carry_out(job(program), Limits(memory_bytes=600 * 2**20))
+    assert (outcome.error_code, outcome.tries) == ("CASE_MEMORY", 1)
+    assert outcome.peak_bytes > 600 * 2**20
+
+
+def test_a_case_whose_process_dies_is_tried_once_more(job, tmp_path):
+    program = shell(tmp_path, f"echo try >> {tmp_path}/tries", "kill -9 $PPID", "sleep 60")
+    outcome = carry_out(job(program), Limits())
+    assert (outcome.error_code, outcome.tries) == ("CASE_DIED", 2)
+    assert "SIGKILL" in outcome.error
+    assert (tmp_path / "tries").read_text() == "try\ntry\n"
+
+
+def test_one_that_dies_only_once_is_finished(job, tmp_path, cases):
+    once = f"[ -e {tmp_path}/tried ] || {{ touch {tmp_path}/tried; kill -9 $PPID; sleep 60; }}"
+    program = shell(tmp_path, once, f"cp {cases}/c0/liver-pre.nii.gz $2")
+    outcome = carry_out(job(program), Limits())
+    assert (outcome.state, outcome.tries) == ("done", 2), outcome
+    assert (tmp_path / "c0" / "result.json").exists()
+
+
+def test_refused_input_is_not_tried_again(job, tmp_path):
+    program = shell(tmp_path, f"echo try >> {tmp_path}/tries", "exit 3")
+    outcome = carry_out(job(program), Limits())
+    assert (outcome.error_code, outcome.tries) == ("SEGMENTATION_FAILED", 1)
+    assert (tmp_path / "tries").read_text() == "try\n"
+
+
+def test_a_stopped_run_ends_its_cases_at_once(job, tmp_path):
+    stop("another run")
+    stop("stopped run")
+    began = time.monotonic()
+    outcome = carry_out(job(shell(tmp_path, "sleep 60"), run="stopped run"), Limits())
+    assert outcome.state == "stopped"
+    assert time.monotonic() - began < 5
+
+
+def test_a_case_is_done_once_and_again_when_something_changes(job, tmp_path, cases):
+    """Its files, their content, the parameters: each counts, the time of a file alone doesn't."""
+    whole = job()
+    assert carry_out(whole, Limits()).state == "done"
+    assert carry_out(whole, Limits()).state == "kept"
+    tumor = cases / "c0" / "tumor.nii.gz"
+    os.utime(tumor)
+    assert is_finished(whole), "the content is the same"
+    content = tumor.read_bytes()
+    try:
+        tumor.write_bytes(content + b"\0")
+        assert not is_finished(whole)
+    finally:
+        tumor.write_bytes(content)
+    assert is_finished(whole)
+    changed = {**vars(whole), "analysis": Analysis(seed=1)}
+    changed.pop("parameters", None)
+    assert not is_finished(CaseJob(**changed))
+    assert is_finished(CaseJob(**{**changed, "analysis": Analysis(threads=2)})), "no number depends on threads"
+    assert not is_finished(CaseJob(**{**changed, "analysis": Analysis(), "versions": "2"}))
+    (tmp_path / "c0" / "result.json").write_text("{}")
+    assert not is_finished(whole), "somebody changed the result"
+
+
+def test_a_new_process_is_ready_with_a_single_thread():
+    """Else forking it could lock up."""
+    code = "import os, ablmargin.batch.preloaded; print(len(os.listdir('/proc/self/task')))"
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "1\n"
+
+
+def test_what_makes_a_fingerprint(tmp_path):
+    folder = tmp_path / "series"
+    (folder / "below").mkdir(parents=True)
+    (folder / "a").write_bytes(b"1")
+    (folder / "below" / "b").write_bytes(b"2")
+    known = [fingerprint_of(folder)]
+    assert unchanged([folder], known)
+    assert not unchanged([folder, folder], known)
+    (folder / "a").rename(folder / "c")
+    assert not unchanged([folder], known), "a file's name may choose a series"
+    (folder / "c").rename(folder / "a")
+    assert unchanged([folder], known)
+    (folder / "below" / "b").write_bytes(b"3")
+    assert not unchanged([folder], known)
+    assert stamp_of(tmp_path / "none") == ""
+
+
+def test_messages_name_no_folders(tmp_path):
+    folder = tmp_path / "smith" / "pre"
+    folder.mkdir(parents=True)
+    mask = tmp_path / "smith" / "tumor.nii"
+    request = CaseRequest(pre=folder, post=tmp_path / "jones.nii", tumors=(f"{mask}#Tumor 1",))
+    told = f"{folder}/IM1.dcm, {folder}: bad; --tumor {mask}#Tumor 1 in {mask.parent}; {request.post}"
+    assert without_places(told, request) == "pre/IM1.dcm, pre: bad; --tumor tumor.nii#Tumor 1 in (folder); jones.nii"
