@@ -53,7 +53,7 @@ class _View:
     def started(self, slots: int) -> None:
         self.began = time.monotonic()
         if self.bars is None:
-            say(f"{_count(self.total, 'case')}, {slots} at once")
+            say(f"{_count(self.total, 'case')}, " + (f"{slots} at once" if slots else "no worker yet"))
 
     def ended(self, outcome: Outcome) -> None:
         self.done += 1

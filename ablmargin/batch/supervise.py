@@ -10,12 +10,13 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
 import psutil
 
-from ablmargin.batch.job import CaseJob, Limits, Outcome
+from ablmargin.batch.job import Analysis, CaseJob, Limits, Outcome, digest_of
 from ablmargin.batch.keeper import Ended, Started, Task
 from ablmargin.batch.marker import is_finished
 
@@ -30,6 +31,9 @@ _own = threading.local()
 
 def carry_out(job: CaseJob, limits: Limits) -> Outcome:
     """Analyze one case in a process of its own, unless it is finished; never raises for what the case is to blame for."""
+    if job.versions != _versions(job.analysis):
+        told = "The worker that had it has other versions of packages than the program that sent it."
+        return Outcome(case_id=job.case_id, state="failed", error_code="WORKER_VERSIONS", error=told, tries=0)
     if is_finished(job):
         return Outcome(case_id=job.case_id, state="kept", tries=0)
     tries = [_one_try(Task(job=job, limits=limits))]
@@ -41,6 +45,11 @@ def carry_out(job: CaseJob, limits: Limits) -> Outcome:
         peak_bytes=max(one.peak_bytes for one in tries),
         tries=len(tries),
     )
+
+
+@cache
+def _versions(analysis: Analysis) -> str:
+    return digest_of(analysis.versions())
 
 
 def stop(run: str) -> None:

@@ -15,7 +15,9 @@ from ablmargin_cli.main import main
 def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with cases c0, c1 and c2, and their manifest m.csv."""
     folder = tmp_path_factory.mktemp("cases")
-    write_manifest(folder / "m.csv", [write_case(folder / f"c{number}", seed=number) for number in range(3)])
+    write_manifest(
+        folder / "m.csv", [row for number in range(3) for row in write_case(folder / f"c{number}", seed=number)]
+    )
     return folder
 
 
@@ -32,6 +34,6 @@ def finished(cases: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("batch")
     broken = folder / "broken"
     shutil.copytree(cases, broken)
-    (broken / "c2" / "tumor.nii.gz").write_bytes(b"no volume")
+    (broken / "c2" / "tumor-1.nii.gz").write_bytes(b"no volume")
     assert main(["batch", str(broken / "m.csv"), "--out", str(folder / "out"), "--workers", "2"]) == 4
     return folder

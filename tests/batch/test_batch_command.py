@@ -30,7 +30,7 @@ def test_every_lesion_has_a_row_and_failures_say_why(finished):
         ("c1", "1", ""),
         ("c2", "1", "FILE_FORMAT"),
     ]
-    assert "tumor.nii.gz" in rows[2]["error"]
+    assert "tumor-1.nii.gz" in rows[2]["error"]
     assert str(finished) not in rows[2]["error"], "folders may be named after patients"
     assert rows[2]["mam_mm"] == rows[2]["verdict"] == rows[2]["status"] == ""
     assert [row["ltp"] for row in rows] == ["0", "1", "0"], "columns of the manifest's own are carried through"
@@ -53,8 +53,9 @@ def test_a_row_says_what_the_result_says(finished):
 def test_the_numbers_are_those_of_analyze(finished, cases, tmp_path):
     """Bit for bit, whatever loads and computes differently in a forked process."""
     words = [word for exam in ("pre", "post") for word in (f"--{exam}", str(cases / "c1" / f"{exam}.nii.gz"))]
-    for name in ("liver-pre", "liver-post", "tumor", "ablation"):
-        words += [f"--{name}", str(cases / "c1" / f"{name}.nii.gz")]
+    for option in ("liver-pre", "liver-post", "tumor", "ablation"):
+        file = f"{option}.nii.gz" if "liver" in option else f"{option}-1.nii.gz"
+        words += [f"--{option}", str(cases / "c1" / file)]
     assert main(["analyze", *words, "--ras-mutation", "wildtype", "--case-id", "c1", "--out", str(tmp_path / "o")]) == 0
     alone, batched = (
         json.loads((folder / "result.json").read_text(encoding="utf-8")) | {"timings_s": None}
@@ -89,7 +90,7 @@ def test_a_case_has_a_log_that_names_no_folder(finished):
 def test_run_again_only_what_failed_is_done(finished, tmp_path, capsys):
     shutil.copytree(finished, tmp_path / "again")
     out, broken = tmp_path / "again" / "out", tmp_path / "again" / "broken"
-    shutil.copy(broken / "c1" / "tumor.nii.gz", broken / "c2" / "tumor.nii.gz")  # mended
+    shutil.copy(broken / "c1" / "tumor-1.nii.gz", broken / "c2" / "tumor-1.nii.gz")  # mended
     before = (out / "c0" / "result.json").read_bytes()
     assert main(["batch", str(broken / "m.csv"), "--out", str(out), "--dry-run"]) == 0
     assert "2 finished, 1 to analyze" in capsys.readouterr().out

@@ -43,7 +43,7 @@ def two_lesions(rows, **second):
 def test_paths_are_relative_to_the_manifest(cases):
     case = read_manifest(cases / "m.csv").cases[1]
     assert case.request.pre == cases / "c1" / "pre.nii.gz"
-    assert case.request.tumors == (str(cases / "c1" / "tumor.nii.gz"),)
+    assert case.request.tumors == (str(cases / "c1" / "tumor-1.nii.gz"),)
     assert case.request.ras_mutation is RasMutation.WILD_TYPE
     assert case.lesion_ids == ("1",)
 
@@ -52,7 +52,7 @@ def test_lesions_of_a_case_share_images_and_are_put_in_the_order_of_their_names(
     manifest = read_manifest(write(two_lesions(rows)))
     (case,) = manifest.cases
     assert case.lesion_ids == ("a", "b")
-    assert [text.rsplit("/")[-1] for text in case.request.tumors] == ["ablation.nii.gz", "tumor.nii.gz"]
+    assert [text.rsplit("/")[-1] for text in case.request.tumors] == ["ablation-1.nii.gz", "tumor-1.nii.gz"]
     assert len(case.request.ablations) == 1, "one zone that two lesions share"
     assert [row.lesion_id for row in manifest.rows] == ["b", "a"], "rows stay in the file's order"
 
@@ -231,7 +231,7 @@ def test_all_faults_of_all_rows_at_once_in_their_order(rows, write):
         ({"ras_mutation": "mutant"}, "ras_mutation"),
         ({"post": "c1/post.nii.gz"}, "post"),
         ({"liver_post": "c1/liver-post.nii.gz"}, "liver_post"),
-        ({"tumor": "c0/tumor.nii.gz"}, "tumor"),
+        ({"tumor": "c0/tumor-1.nii.gz"}, "tumor"),
     ],
 )
 def test_lesions_of_one_case_that_contradict_each_other(rows, write, second, column):

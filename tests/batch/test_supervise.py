@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from ablmargin.batch.inputs import fingerprint_of, stamp_of, unchanged
-from ablmargin.batch.job import Analysis, CaseJob, Limits, without_places
+from ablmargin.batch.job import Analysis, CaseJob, Limits, digest_of, without_places
 from ablmargin.batch.marker import is_finished
 from ablmargin.batch.supervise import carry_out, stop
 from ablmargin.intake import CaseRequest
@@ -33,14 +33,15 @@ def job(cases, tmp_path) -> Callable[..., CaseJob]:
             post=case / "post.nii.gz",
             liver_pre=None if program else str(case / "liver-pre.nii.gz"),
             liver_post=str(case / "liver-post.nii.gz"),
-            tumors=(str(case / "tumor.nii.gz"),),
-            ablations=(str(case / "ablation.nii.gz"),),
+            tumors=(str(case / "tumor-1.nii.gz"),),
+            ablations=(str(case / "ablation-1.nii.gz"),),
             case_id="c0",
             accepted=frozenset({"SEGMENTATION_DOUBTED"}),
         )
         command = None if program is None else f"{program} {{image}} {{mask}}"
         analysis = Analysis(auto_command=command)
-        return CaseJob(request=request, lesion_ids=("x",), analysis=analysis, out=tmp_path, versions="1", run=run)
+        versions = digest_of(analysis.versions())
+        return CaseJob(request=request, lesion_ids=("x",), analysis=analysis, out=tmp_path, versions=versions, run=run)
 
     return make
 
@@ -114,7 +115,7 @@ def test_a_case_is_done_once_and_again_when_something_changes(job, tmp_path, cas
     whole = job()
     assert carry_out(whole, Limits()).state == "done"
     assert carry_out(whole, Limits()).state == "kept"
-    tumor = cases / "c0" / "tumor.nii.gz"
+    tumor = cases / "c0" / "tumor-1.nii.gz"
     os.utime(tumor)
     assert is_finished(whole), "the content is the same"
     content = tumor.read_bytes()
@@ -128,7 +129,9 @@ def test_a_case_is_done_once_and_again_when_something_changes(job, tmp_path, cas
     changed.pop("parameters", None)
     assert not is_finished(CaseJob(**changed))
     assert is_finished(CaseJob(**{**changed, "analysis": Analysis(threads=2)})), "no number depends on threads"
-    assert not is_finished(CaseJob(**{**changed, "analysis": Analysis(), "versions": "2"}))
+    other = CaseJob(**{**changed, "analysis": Analysis(), "versions": "2"})
+    assert not is_finished(other)
+    assert carry_out(other, Limits()).error_code == "WORKER_VERSIONS", "it couldn't make the result that is asked for"
     (tmp_path / "c0" / "result.json").write_text("{}")
     assert not is_finished(whole), "somebody changed the result"
 
