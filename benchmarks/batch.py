@@ -57,8 +57,8 @@ def make_cases(folder: Path, count: int, *, first: int = 0) -> list[Row]:
 def start(manifest: Path, out: Path, *words: str) -> subprocess.Popen[bytes]:
     """Start a batch."""
     command = [*PROGRAM, "batch", str(manifest), "--out", str(out), *words]
-    log = out.with_suffix(".log").open("ab")
-    return subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True)
+    with out.with_suffix(".log").open("ab") as log:
+        return subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True)
 
 
 def run(manifest: Path, out: Path, *words: str) -> tuple[int, float]:

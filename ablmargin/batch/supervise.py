@@ -25,6 +25,8 @@ DIED = "CASE_DIED"
 _LOOK_S = 0.05
 """How often a message, a stop and the time are looked for; memory ten times less often."""
 _KEEPER = "from ablmargin.batch.keeper import main; main()"
+_START_S = 600.0
+"""How long a process may take until its case begins: loading is the file system's affair, not the case's."""
 _stopped_runs: set[str] = set()
 _own = threading.local()
 
@@ -116,7 +118,7 @@ class _Watch:
 
     def __init__(self, *, task: Task, keeper: Keeper) -> None:
         self.task, self.keeper = task, keeper
-        self.started = time.monotonic()
+        self.began = time.monotonic()
         self.pid: int | None = None
         self.peak_bytes = 0
         self.said: Outcome | None = None
@@ -127,7 +129,7 @@ class _Watch:
         """What came of the case: what it said itself, unless it was ended or died."""
         code = self._wait()
         found = self.ending or self.said or self._failed(DIED, f"Its process died: {_ending(code)}.")
-        return replace(found, seconds=time.monotonic() - self.started, peak_bytes=self.peak_bytes)
+        return replace(found, seconds=time.monotonic() - self.began, peak_bytes=self.peak_bytes)
 
     def _wait(self) -> int:
         """Follow the process to its end; its exit code."""
@@ -149,7 +151,7 @@ class _Watch:
 
     def _hear(self, message: Started | Outcome) -> None:
         if isinstance(message, Started):
-            self.pid = message.pid
+            self.pid, self.began = message.pid, time.monotonic()
         else:
             self.said = message
 
@@ -157,7 +159,7 @@ class _Watch:
         limits = self.task.limits
         if self.task.job.run in _stopped_runs:
             self.ending = Outcome(case_id=self.task.job.case_id, state="stopped")
-        elif time.monotonic() - self.started > limits.timeout_s:
+        elif time.monotonic() - self.began > (limits.timeout_s if self.pid else _START_S):
             self.ending = self._failed("CASE_TIMEOUT", f"It wasn't finished after {limits.timeout_s / 60:g} minutes.")
         elif with_memory and self._memory_bytes() > limits.memory_bytes:
             told = f"It took more than the {limits.memory_bytes / 2**30:g} GB that --memory allows."

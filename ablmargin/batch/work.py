@@ -63,7 +63,7 @@ def work(job: CaseJob, log: CaseLog) -> Outcome:
         seconds = time.perf_counter() - started
         log.say(f"finished in {seconds:.1f} s")
         return Outcome(case_id=job.case_id, state="done", seconds=seconds)
-    told = without_places(told, job.request)
+    told = without_places(told.replace("\n", " "), job.request)
     log.say(f"failed: {told}")
     seconds = time.perf_counter() - started
     return Outcome(case_id=job.case_id, state="failed", error_code=code, error=told, seconds=seconds)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+from pathlib import Path
 
 import pytest
 from pyarrow import parquet
@@ -157,3 +159,11 @@ def test_shards_share_all_cases_evenly_whatever_the_order(tmp_path, count):
 def test_shards_that_are_none(text):
     with pytest.raises(UsageError, match="NUMBER/COUNT"):
         Shard.from_text(text)
+
+
+def test_the_documentation_names_every_column():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "batch.md").read_text(encoding="utf-8")
+    section = text.partition("## The results")[2].partition("Codes that only")[0]
+    told = set(re.findall(r"`([a-z][a-z0-9_]*)`", section))
+    assert {name for name in NAMES if not name.startswith("inputs_post")} <= told
+    assert not {name for name in told if "_mm" in name or "_share" in name} - NAMES

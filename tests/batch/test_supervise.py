@@ -63,10 +63,9 @@ def lives(path: Path) -> bool:
 
 def test_a_case_that_takes_too_long_is_ended_with_what_it_started(job, tmp_path):
     program = shell(tmp_path, f"echo $$ > {tmp_path}/pid", "sleep 60")
-    began = time.monotonic()
-    outcome = carry_out(job(program), Limits(timeout_s=4.0))
+    outcome = carry_out(job(program), Limits(timeout_s=5.0))
     assert (outcome.state, outcome.error_code, outcome.tries) == ("failed", "CASE_TIMEOUT", 1)
-    assert time.monotonic() - began < 12
+    assert outcome.seconds < 15
     assert not lives(tmp_path / "pid")
     assert not (tmp_path / "c0").exists()
 

@@ -1,0 +1,138 @@
+"""Batches that are interrupted, killed, split or sent elsewhere: real processes, so all of it is slow."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from batch import events, half_written, kill_tree, numbers, start, table
+from batch_cases import write_case, write_manifest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("four")
+    rows = [
+        row for number in range(4) for row in write_case(folder / f"c{number}", seed=number, lesions=1 + number % 2)
+    ]
+    return write_manifest(folder / "m.csv", rows)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(manifest, tmp_path_factory):
+    out = tmp_path_factory.mktemp("true") / "out"
+    assert start(manifest, out, "--workers", "2").wait() == 0
+    return out
+
+
+def wait_for(condition, process, patience_s=240.0):
+    """Until a condition holds, while a process lives."""
+    until = time.monotonic() + patience_s
+    while not condition():
+        assert process.poll() is None, "it has ended before"
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM"])
+def test_interrupted_it_ends_soon_and_goes_on_later(manifest, undisturbed, tmp_path, kind):
+    """Ctrl-C reaches every process of the terminal's group; SIGTERM the one it is sent to."""
+    out = tmp_path / "out"
+    process = start(manifest, out, "--workers", "1")
+    wait_for(lambda: len(events(out)) == 1, process)
+    below = psutil.Process(process.pid).children(recursive=True)
+    began = time.monotonic()
+    (os.killpg if kind == "SIGINT" else os.kill)(process.pid, getattr(signal, kind))
+    assert process.wait() == 130
+    assert time.monotonic() - began < 5
+    assert "Traceback" not in out.with_suffix(".log").read_text()
+    _, alive = psutil.wait_procs(below, timeout=3)
+    assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
+    assert (
+        json.loads((out / ".batch" / "journal-all.jsonl").read_text().splitlines()[-1])["event"] == "batch interrupted"
+    )
+    assert [row["error_code"] for row in table(out)].count("NOT_RUN") > 0
+    assert start(manifest, out, "--workers", "2").wait() == 0
+    assert [event["event"] for event in events(out)[1:]].count("kept") >= 1
+    assert numbers(out) == numbers(undisturbed)
+
+
+def test_killed_with_all_below_it_it_loses_nothing(manifest, undisturbed, tmp_path):
+    out = tmp_path / "out"
+    process = start(manifest, out, "--workers", "2")
+    wait_for(lambda: len(events(out)) >= 1, process)
+    kill_tree(process)
+    finished = {path.parent.name: path.read_bytes() for path in out.glob("*/DONE.json")}
+    assert {event["case_id"] for event in events(out)} <= set(finished)
+    assert half_written(out) == 0
+    assert start(manifest, out, "--workers", "2").wait() == 0
+    assert half_written(out) == 0
+    assert numbers(out) == numbers(undisturbed)
+    assert all((out / case / "DONE.json").read_bytes() == content for case, content in finished.items())
+    assert {path.name for path in out.iterdir() if path.name.startswith(".")} == {".batch"}, "no leftovers"
+
+
+def test_a_killed_worker_is_replaced_and_its_case_tried_again(manifest, undisturbed, tmp_path):
+    out = tmp_path / "out"
+    process = start(manifest, out, "--workers", "2")
+    wait_for(lambda: len(list((out / "logs").glob("*.log"))) == 2, process)
+    workers = [one for one in psutil.Process(process.pid).children() if "spawn_main" in " ".join(one.cmdline())]
+    workers[0].kill()
+    assert process.wait() == 0
+    assert numbers(out) == numbers(undisturbed)
+
+
+def test_shards_at_once_make_one_table(manifest, undisturbed, tmp_path):
+    out = tmp_path / "out"
+    shards = [start(manifest, out, "--workers", "1", "--shard", f"{number}/2") for number in (1, 2)]
+    assert [shard.wait() for shard in shards] == [0, 0]
+    assert numbers(out) == numbers(undisturbed)
+    assert [row["error_code"] for row in table(out)] == [""] * 6
+
+
+@contextmanager
+def cluster(folder: Path, *worker_words: str):
+    """A scheduler and a worker as users start them; the scheduler's address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    common = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    dask = (sys.executable, "-m", "dask")
+    scheduler = subprocess.Popen(
+        [*dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"], **common
+    )
+    worker = subprocess.Popen([*dask, "worker", address, "--no-dashboard", "--nthreads", "2", *worker_words], **common)
+    try:
+        yield address
+    finally:
+        for process in (worker, scheduler):
+            kill_tree(process)
+
+
+def test_a_cluster_does_the_same(manifest, undisturbed, tmp_path):
+    """One worker with two threads has two cases at once."""
+    out = tmp_path / "out"
+    with cluster(tmp_path) as address:
+        assert start(manifest, out, "--scheduler", address).wait() == 0
+    assert numbers(out) == numbers(undisturbed)
+
+
+def test_a_cluster_that_is_not_there_is_told(manifest, tmp_path, monkeypatch, capsys):
+    from ablmargin.batch import engine
+    from ablmargin_cli.main import main
+
+    monkeypatch.setattr(engine, "CONNECT_S", 1.0)
+    assert main(["batch", str(manifest), "--out", str(tmp_path / "out"), "--scheduler", "tcp://127.0.0.1:9"]) == 2
+    assert "no Dask scheduler answers" in capsys.readouterr().err
+    assert main(["batch", str(manifest), "--out", str(tmp_path / "out"), "--scheduler", "nonsense://x"]) == 2
