@@ -91,7 +91,9 @@ def local_engine(workers: int, limits: Limits) -> Iterator[Engine]:
     _quiet()
     settings = {
         "distributed.scheduler.allowed-failures": limits.retries,
-        "distributed.scheduler.worker-saturation": 1.0,
+        "distributed.scheduler.worker-saturation": 1.0,  # no case waits for a worker that is busy
+        "distributed.scheduler.http.routes": [],  # nothing is served to browsers
+        "distributed.worker.http.routes": [],
     }
     with (
         dask.config.set(settings),
@@ -99,7 +101,8 @@ def local_engine(workers: int, limits: Limits) -> Iterator[Engine]:
             n_workers=workers,
             threads_per_worker=1,
             memory_limit=0,  # cases have a limit each
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL + 1,
             security=Security.temporary(),
         ) as cluster,

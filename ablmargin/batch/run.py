@@ -149,16 +149,15 @@ def run_batch(plan: Plan, jobs: Sequence[CaseJob], *, started: Callable[[int], N
     """
     plan.out.mkdir(parents=True, exist_ok=True)
     states: Counter[str] = Counter()
-    with batch_lock(plan.out, plan.shard.name):
+    with batch_lock(plan.out, plan.shard.name), plan.engine(len(jobs)) as engine:
         journal = Journal(plan.out, plan.shard.name)
-        journal.write("batch started", cases=len(jobs), analysis=plan.analysis.versions())
+        journal.write("batch started", cases=len(jobs), versions=plan.analysis.versions())
+        started(engine.slots)
         try:
-            with plan.engine(len(jobs)) as engine:
-                started(engine.slots)
-                for outcome in engine.outcomes(jobs):
-                    journal.write_outcome(outcome)
-                    states[outcome.state] += 1
-                    ended(outcome)
+            for outcome in engine.outcomes(jobs):
+                journal.write_outcome(outcome)
+                states[outcome.state] += 1
+                ended(outcome)
         except BaseException:
             journal.write("batch interrupted", **states)
             raise

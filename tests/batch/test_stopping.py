@@ -36,6 +36,20 @@ def undisturbed(manifest, tmp_path_factory):
     return out
 
 
+@pytest.fixture
+def begin():
+    """Starts batches that don't outlive the test."""
+    begun = []
+
+    def begin_one(*arguments):
+        begun.append(start(*arguments))
+        return begun[-1]
+
+    yield begin_one
+    for process in begun:
+        kill_tree(process)
+
+
 def wait_for(condition, process, patience_s=240.0):
     """Until a condition holds, while a process lives."""
     until = time.monotonic() + patience_s
@@ -46,10 +60,10 @@ def wait_for(condition, process, patience_s=240.0):
 
 
 @pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM"])
-def test_interrupted_it_ends_soon_and_goes_on_later(manifest, undisturbed, tmp_path, kind):
+def test_interrupted_it_ends_soon_and_goes_on_later(manifest, undisturbed, begin, tmp_path, kind):
     """Ctrl-C reaches every process of the terminal's group; SIGTERM the one it is sent to."""
     out = tmp_path / "out"
-    process = start(manifest, out, "--workers", "1")
+    process = begin(manifest, out, "--workers", "1")
     wait_for(lambda: len(events(out)) == 1, process)
     below = psutil.Process(process.pid).children(recursive=True)
     began = time.monotonic()
@@ -63,29 +77,29 @@ def test_interrupted_it_ends_soon_and_goes_on_later(manifest, undisturbed, tmp_p
         json.loads((out / ".batch" / "journal-all.jsonl").read_text().splitlines()[-1])["event"] == "batch interrupted"
     )
     assert [row["error_code"] for row in table(out)].count("NOT_RUN") > 0
-    assert start(manifest, out, "--workers", "2").wait() == 0
+    assert begin(manifest, out, "--workers", "2").wait() == 0
     assert [event["event"] for event in events(out)[1:]].count("kept") >= 1
     assert numbers(out) == numbers(undisturbed)
 
 
-def test_killed_with_all_below_it_it_loses_nothing(manifest, undisturbed, tmp_path):
+def test_killed_with_all_below_it_it_loses_nothing(manifest, undisturbed, begin, tmp_path):
     out = tmp_path / "out"
-    process = start(manifest, out, "--workers", "2")
+    process = begin(manifest, out, "--workers", "2")
     wait_for(lambda: len(events(out)) >= 1, process)
     kill_tree(process)
     finished = {path.parent.name: path.read_bytes() for path in out.glob("*/DONE.json")}
     assert {event["case_id"] for event in events(out)} <= set(finished)
     assert half_written(out) == 0
-    assert start(manifest, out, "--workers", "2").wait() == 0
+    assert begin(manifest, out, "--workers", "2").wait() == 0
     assert half_written(out) == 0
     assert numbers(out) == numbers(undisturbed)
     assert all((out / case / "DONE.json").read_bytes() == content for case, content in finished.items())
     assert {path.name for path in out.iterdir() if path.name.startswith(".")} == {".batch"}, "no leftovers"
 
 
-def test_a_killed_worker_is_replaced_and_its_case_tried_again(manifest, undisturbed, tmp_path):
+def test_a_killed_worker_is_replaced_and_its_case_tried_again(manifest, undisturbed, begin, tmp_path):
     out = tmp_path / "out"
-    process = start(manifest, out, "--workers", "2")
+    process = begin(manifest, out, "--workers", "2")
     wait_for(lambda: len(list((out / "logs").glob("*.log"))) == 2, process)
     workers = [one for one in psutil.Process(process.pid).children() if "spawn_main" in " ".join(one.cmdline())]
     workers[0].kill()
@@ -93,9 +107,9 @@ def test_a_killed_worker_is_replaced_and_its_case_tried_again(manifest, undistur
     assert numbers(out) == numbers(undisturbed)
 
 
-def test_shards_at_once_make_one_table(manifest, undisturbed, tmp_path):
+def test_shards_at_once_make_one_table(manifest, undisturbed, begin, tmp_path):
     out = tmp_path / "out"
-    shards = [start(manifest, out, "--workers", "1", "--shard", f"{number}/2") for number in (1, 2)]
+    shards = [begin(manifest, out, "--workers", "1", "--shard", f"{number}/2") for number in (1, 2)]
     assert [shard.wait() for shard in shards] == [0, 0]
     assert numbers(out) == numbers(undisturbed)
     assert [row["error_code"] for row in table(out)] == [""] * 6
@@ -120,11 +134,11 @@ def cluster(folder: Path, *worker_words: str):
             kill_tree(process)
 
 
-def test_a_cluster_does_the_same(manifest, undisturbed, tmp_path):
+def test_a_cluster_does_the_same(manifest, undisturbed, begin, tmp_path):
     """One worker with two threads has two cases at once."""
     out = tmp_path / "out"
     with cluster(tmp_path) as address:
-        assert start(manifest, out, "--scheduler", address).wait() == 0
+        assert begin(manifest, out, "--scheduler", address).wait() == 0
     assert numbers(out) == numbers(undisturbed)
 
 
