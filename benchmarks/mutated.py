@@ -46,7 +46,7 @@ _SHAPE = (3, 64, 64)
 
 @dataclass(kw_only=True)
 class Tally:
-    """What became of all damaged files."""
+    """What became of damaged files; ``outcomes`` of one encoding only."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     missed: list[str] = field(default_factory=list)
@@ -69,8 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="mutated-") as folder:
         for name in options.encodings:
             _try_encoding(tally, name, range(options.first, options.first + options.seeds), Path(folder))
-    for outcome, count in sorted(tally.outcomes.items()):
-        print(f"{count:6d}  {outcome}")
+            for outcome, count in sorted(tally.outcomes.items()):
+                print(f"{count:6d}  {name}: {outcome}", flush=True)
+            tally.outcomes.clear()
     print(
         f"longest {tally.seconds:.1f} s (limit {SECONDS_LIMIT:g}), most memory {tally.memory_mb:.0f} MB (limit {MEMORY_LIMIT_MB:g})"
     )
@@ -93,7 +94,7 @@ def _try_encoding(tally: Tally, name: str, seeds: range, folder: Path) -> None:
                 (reader.folder / path.name).write_bytes(damaged)
             outcome = reader.outcome()
             other = ", other values" if outcome.get("sha256") not in {None, values} else ""
-            tally.outcomes[f"{name}: {outcome['what']}{other}"] += 1
+            tally.outcomes[f"{outcome['what']}{other}"] += 1
             tally.seconds = max(tally.seconds, outcome["seconds"])
             tally.memory_mb = max(tally.memory_mb, outcome["memory_mb"])
             if outcome["bad"] or outcome["seconds"] > SECONDS_LIMIT:
