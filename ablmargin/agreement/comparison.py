@@ -1,0 +1,108 @@
+"""Agreement of all readings with each other: of every two, and of all together if there are more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from ablmargin.agreement.estimate import Estimate
+from ablmargin.agreement.margins import MarginAgreement, icc_of, margin_agreement, margins_mm_of, measured_by_all
+from ablmargin.agreement.readings import QUESTIONS, LesionKey, Matched, Question, Readings, match
+from ablmargin.agreement.verdicts import VerdictAgreement, answers, verdict_agreements
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairAgreement:
+    """Two readers."""
+
+    first: str
+    second: str
+    margins: MarginAgreement | None
+    verdicts: tuple[VerdictAgreement, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverallAgreement:
+    """More than two readers, over the lesions that all of them measured, or answer for."""
+
+    lesions: int
+    icc_agreement: Estimate
+    icc_consistency: Estimate
+    verdicts: tuple[VerdictAgreement, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All agreement between readings of the same lesions.
+
+    ``overall`` is None for two readers. ``flips`` are lesions that readers answer differently, each with the questions.
+    """
+
+    readings: tuple[Readings, ...]
+    matched: Matched
+    pairs: tuple[PairAgreement, ...]
+    overall: OverallAgreement | None
+    flips: tuple[tuple[LesionKey, tuple[Question, ...]], ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(one.name for one in self.readings)
+
+    @property
+    def cases(self) -> int:
+        """Of the lesions that all read."""
+        return len({case_id for case_id, _ in self.matched.common})
+
+    @property
+    def is_clustered(self) -> bool:
+        """Whether a case has several of the lesions, so that intervals come from a bootstrap by case."""
+        return self.cases < len(self.matched.common)
+
+
+def compare_readings(readings: Sequence[Readings], *, seed: int = 0) -> Comparison:
+    """Compare two or more readings of the same lesions.
+
+    Intervals are analytic where each case has one lesion; else they come from a bootstrap that draws cases.
+    """
+    matched = match(readings)
+    return Comparison(
+        readings=tuple(readings),
+        matched=matched,
+        pairs=tuple(_pair(one, other, matched.common, seed) for one, other in combinations(readings, 2)),
+        overall=_overall(readings, matched.common, seed) if len(readings) > 2 else None,
+        flips=_flips(readings, matched.common),
+    )
+
+
+def _pair(first: Readings, second: Readings, common: Sequence[LesionKey], seed: int) -> PairAgreement:
+    both = (first, second)
+    keys = measured_by_all(both, common)
+    return PairAgreement(
+        first=first.name,
+        second=second.name,
+        margins=margin_agreement(keys, margins_mm_of(both, keys), seed=seed) if keys else None,
+        verdicts=verdict_agreements(both, common, seed=seed),
+    )
+
+
+def _overall(readings: Sequence[Readings], common: Sequence[LesionKey], seed: int) -> OverallAgreement:
+    keys = measured_by_all(readings, common)
+    agreement, consistency = icc_of(keys, margins_mm_of(readings, keys), seed=seed)
+    return OverallAgreement(
+        lesions=len(keys),
+        icc_agreement=agreement,
+        icc_consistency=consistency,
+        verdicts=verdict_agreements(readings, common, seed=seed),
+    )
+
+
+def _flips(
+    readings: Sequence[Readings], common: Sequence[LesionKey]
+) -> tuple[tuple[LesionKey, tuple[Question, ...]], ...]:
+    flips = []
+    for key in common:
+        differing = tuple(question for question in QUESTIONS if len(set(answers(readings, key, question))) > 1)
+        if differing:
+            flips.append((key, differing))
+    return tuple(flips)

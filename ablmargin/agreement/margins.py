@@ -1,0 +1,124 @@
+"""How far readers' margins lie apart: bias, limits of agreement, intraclass correlation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ablmargin.agreement.estimate import NO_INTERVAL, Estimate, Rows, percentile_intervals, resamples_by_case
+from ablmargin.agreement.icc import (
+    MeanSquares,
+    icc_agreement,
+    icc_agreement_interval,
+    icc_consistency,
+    icc_consistency_interval,
+)
+from ablmargin.agreement.limits import limits_intervals_mm, limits_mm, slope, slope_interval, spread_mm
+from ablmargin.agreement.readings import LesionKey, Readings
+from ablmargin.geometry import FloatArray
+
+FEWEST = 2
+"""Lesions that a variance takes."""
+ROUNDING_MM = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginAgreement:
+    """How two readers' margins differ, second - first, mm, over the lesions that both measured.
+
+    ``slope`` is the proportional bias: mm of difference for each mm of margin. Shares are 0..1.
+    """
+
+    keys: tuple[LesionKey, ...]
+    first_mm: FloatArray
+    second_mm: FloatArray
+    bias_mm: Estimate
+    sd_mm: Estimate
+    lower_limit_mm: Estimate
+    upper_limit_mm: Estimate
+    slope: Estimate
+    icc_agreement: Estimate
+    icc_consistency: Estimate
+
+    @property
+    def differences_mm(self) -> FloatArray:
+        return self.second_mm - self.first_mm
+
+    @property
+    def median_distance_mm(self) -> float:
+        return float(np.median(np.abs(self.differences_mm)))
+
+    @property
+    def largest(self) -> tuple[LesionKey, float]:
+        """The lesion that the two differ on most, and by how much."""
+        worst = int(np.abs(self.differences_mm).argmax())
+        return self.keys[worst], float(self.differences_mm[worst])
+
+    def share_within(self, reach_mm: float) -> float:
+        """Share of lesions whose margins lie at most so far apart."""
+        return float(np.mean(np.abs(self.differences_mm) <= reach_mm + ROUNDING_MM))
+
+
+def measured_by_all(readings: Sequence[Readings], common: Sequence[LesionKey]) -> tuple[LesionKey, ...]:
+    """Of lesions that all list those that all have a margin of."""
+    return tuple(key for key in common if all(one.lesions[key].margin_mm is not None for one in readings))
+
+
+def margins_mm_of(readings: Sequence[Readings], keys: Sequence[LesionKey]) -> FloatArray:
+    """Margins that all have, shape (lesions, readers)."""
+    margins = [[one.lesions[key].margin_mm for one in readings] for key in keys]
+    return np.array(margins, float).reshape(len(keys), len(readings))
+
+
+def margin_agreement(keys: tuple[LesionKey, ...], margins_mm: FloatArray, *, seed: int) -> MarginAgreement:
+    """Compare two readers' margins, shape (lesions, 2), at least one lesion."""
+    first, second = margins_mm.T
+
+    def figures(rows: Rows) -> tuple[float, ...]:
+        differences = second[rows] - first[rows]
+        return *limits_mm(differences), spread_mm(differences), slope(first[rows], second[rows])
+
+    values = figures(np.arange(len(keys)))
+    resamples = resamples_by_case([case_id for case_id, _ in keys], seed=seed)
+    if resamples is None:
+        intervals = [*limits_intervals_mm(second - first), NO_INTERVAL, slope_interval(first, second)]
+    else:
+        intervals = percentile_intervals(figures, resamples, count=len(values))
+    bias, lower, upper, sd, rise = map(Estimate.of, values, intervals)
+    agreement, consistency = icc_of(keys, margins_mm, seed=seed)
+    return MarginAgreement(
+        keys=keys,
+        first_mm=first,
+        second_mm=second,
+        bias_mm=bias,
+        sd_mm=sd,
+        lower_limit_mm=lower,
+        upper_limit_mm=upper,
+        slope=rise,
+        icc_agreement=agreement,
+        icc_consistency=consistency,
+    )
+
+
+def icc_of(keys: Sequence[LesionKey], margins_mm: FloatArray, *, seed: int) -> tuple[Estimate, Estimate]:
+    """ICC(A,1) and ICC(C,1) of two readers or more, margins of shape (lesions, readers)."""
+
+    def figures(rows: Rows) -> tuple[float, float]:
+        if len(rows) < FEWEST:
+            return NO_INTERVAL
+        squares = MeanSquares.of(margins_mm[rows])
+        return icc_agreement(squares), icc_consistency(squares)
+
+    values = figures(np.arange(len(keys)))
+    resamples = resamples_by_case([case_id for case_id, _ in keys], seed=seed)
+    if resamples is not None:
+        intervals = percentile_intervals(figures, resamples, count=len(values))
+    elif len(keys) < FEWEST:
+        intervals = [NO_INTERVAL] * len(values)
+    else:
+        squares = MeanSquares.of(margins_mm)
+        intervals = [icc_agreement_interval(squares), icc_consistency_interval(squares)]
+    agreement, consistency = map(Estimate.of, values, intervals)
+    return agreement, consistency

@@ -1,0 +1,119 @@
+"""What each reader, program or version said about each lesion, and which lesions all of them read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ablmargin.clinical.criteria import THRESHOLDS_MM
+
+LesionKey = tuple[str, str]
+"""Case ID and lesion ID."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One lesion as one reader has it; None what isn't told.
+
+    Parameters
+    ----------
+    margin_mm : float, optional
+        The minimum margin with nothing excluded, ``mam_mm``: what every program reports.
+    judged_mm, lower_mm, upper_mm : float, optional
+        The margin that the verdict is about, and its one-sided 95 % bounds.
+    verdict : str, optional
+        Against the margin that the lesion's RAS status requires.
+    by_threshold : mapping of mm to str
+        Verdicts against each threshold, bounds considered.
+    missing : str
+        Why there is no margin.
+    """
+
+    margin_mm: float | None
+    judged_mm: float | None = None
+    lower_mm: float | None = None
+    upper_mm: float | None = None
+    required_mm: float | None = None
+    verdict: str | None = None
+    by_threshold: Mapping[float, str] = field(default_factory=dict)
+    missing: str = "no margin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readings:
+    """All lesions of one reader."""
+
+    name: str
+    lesions: Mapping[LesionKey, Reading]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Something that every reading of a lesion may answer in one word."""
+
+    key: str
+    title: str
+    threshold_mm: float | None = None
+    from_margin: bool = False
+
+    def answer(self, reading: Reading) -> str | None:
+        """The word, None if the reading doesn't tell."""
+        if self.threshold_mm is None:
+            return reading.verdict
+        if not self.from_margin:
+            return reading.by_threshold.get(self.threshold_mm)
+        if reading.margin_mm is None:
+            return None
+        return "yes" if reading.margin_mm >= self.threshold_mm else "no"
+
+
+VERDICT = Question(key="verdict", title="verdict")
+QUESTIONS = (
+    VERDICT,
+    *(Question(key=f"verdict_{mm:g}", title=f"verdict against {mm:g} mm", threshold_mm=mm) for mm in THRESHOLDS_MM),
+    *(
+        Question(key=f"margin_{mm:g}", title=f"margin of {mm:g} mm or more", threshold_mm=mm, from_margin=True)
+        for mm in THRESHOLDS_MM
+    ),
+)
+"""The verdicts as each reader gives them, with bounds and reservations, and what the bare margins say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matched:
+    """Lesions by who read them, in the order of their names.
+
+    ``unmatched`` maps lesions that somebody lacks to the names of those who have them; ``without_margin`` maps
+    lesions that all list to why some have no margin of them, by name.
+    """
+
+    common: tuple[LesionKey, ...]
+    unmatched: Mapping[LesionKey, tuple[str, ...]]
+    without_margin: Mapping[LesionKey, Mapping[str, str]]
+
+
+def match(readings: Sequence[Readings]) -> Matched:
+    """Match lesions by case and lesion ID; what only differs in writing doesn't match.
+
+    Examples
+    --------
+    >>> mine = Readings(name="mine", lesions={("a", "1"): Reading(margin_mm=3.0), ("b", "1"): Reading(margin_mm=None)})
+    >>> theirs = Readings(name="theirs", lesions={("a", "1"): Reading(margin_mm=4.0)})
+    >>> matched = match([mine, theirs])
+    >>> matched.common, dict(matched.unmatched)
+    ((('a', '1'),), {('b', '1'): ('mine',)})
+    """
+    every = sorted({key for one in readings for key in one.lesions})
+    holders = {key: tuple(one.name for one in readings if key in one.lesions) for key in every}
+    common = tuple(key for key in every if len(holders[key]) == len(readings))
+    gaps = {key: {one.name: one.lesions[key].missing for one in readings if lacks_margin(one, key)} for key in common}
+    return Matched(
+        common=common,
+        unmatched={key: names for key, names in holders.items() if len(names) < len(readings)},
+        without_margin={key: names for key, names in gaps.items() if names},
+    )
+
+
+def lacks_margin(readings: Readings, key: LesionKey) -> bool:
+    """Whether a reader lists a lesion without a margin."""
+    return readings.lesions[key].margin_mm is None
