@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ablmargin.pipeline import Settings, align, analyze, measure_masks
     from ablmargin.report.casefolder import write_case_folder
     from ablmargin.result import CaseResult
+    from ablmargin.results.frame import load_results
     from ablmargin.segmentation.protocol import Prompt
     from ablmargin.segmenting import segment_missing
     from ablmargin.volume import LabelMask, Structure, Volume
@@ -34,6 +35,7 @@ _HOMES = {
     "ablmargin.pipeline": ("Settings", "align", "analyze", "measure_masks"),
     "ablmargin.report.casefolder": ("write_case_folder",),
     "ablmargin.result": ("CaseResult",),
+    "ablmargin.results.frame": ("load_results",),
     "ablmargin.segmentation.protocol": ("Prompt",),
     "ablmargin.segmenting": ("segment_missing",),
     "ablmargin.volume": ("LabelMask", "Structure", "Volume"),
@@ -58,6 +60,7 @@ __all__ = [
     "align",
     "analyze",
     "load_mask",
+    "load_results",
     "measure_masks",
     "open_case",
     "save_mask",

@@ -1,0 +1,138 @@
+"""Where results lie on disk: case folders, batches, result.json, tables, also those that other programs wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ablmargin.batch.columns import lesion_cells
+from ablmargin.errors import Fault, InputError, printable
+from ablmargin.report import UNNAMED_CASE
+from ablmargin.report.record import SCHEMA, validate
+from ablmargin.results.rows import ResultRows, all_or_faults, rows_of_table
+
+Source = str | os.PathLike[str]
+"""A case folder, a batch's folder, a folder of case folders, a result.json, or a table (CSV, Parquet)."""
+
+_TABLES = ("results.parquet", "results.csv")
+_KEPT_ASIDE = re.compile(r"\.previous-\d+$")
+
+
+def read_results(sources: Source | Iterable[Source]) -> ResultRows:
+    """Read results from one or several places.
+
+    Returns
+    -------
+    ResultRows
+        Cells by the names of :data:`ablmargin.batch.columns.ALL_COLUMNS`: text, numbers and flags by their column's kind.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong: RESULTS_MISSING, RESULT_UNREADABLE, RESULT_SCHEMA, RESULT_INVALID, RESULTS_COLUMN,
+        RESULTS_CELL, RESULTS_DUPLICATE, and those of tables that can't be read.
+    MissingExtraError
+        For a Parquet file without pyarrow.
+    """
+    named = [sources] if isinstance(sources, str | os.PathLike) else [*sources]
+    parts = [part for found in all_or_faults([partial(_parts, Path(source)) for source in named]) for part in found]
+    joined = ResultRows(
+        carried=tuple(dict.fromkeys(name for part in parts for name in part.carried)),
+        rows=tuple(row for part in parts for row in part.rows),
+        places=tuple(place for part in parts for place in part.places),
+    )
+    _require_each_once(joined)
+    return joined
+
+
+def _parts(path: Path) -> list[ResultRows]:
+    """What one place holds; a batch's table goes before its case folders."""
+    if not path.exists():
+        raise InputError(_missing(path, "nothing there"))
+    if path.is_file():
+        return [_of_json(path) if path.suffix == ".json" else rows_of_table(path)]
+    readable = [path / name for name in _TABLES if (path / name).is_file()]
+    if readable:
+        return [rows_of_table(readable[0] if find_spec("pyarrow") else readable[-1])]
+    if (path / "result.json").is_file():
+        return [_of_json(path / "result.json")]
+    folders = sorted(found.parent for found in path.glob("*/result.json") if _is_case_folder(found.parent))
+    if not folders:
+        raise InputError(_missing(path, "a folder without results"))
+    return all_or_faults([partial(_of_json, folder / "result.json", unnamed=folder.name) for folder in folders])
+
+
+def _is_case_folder(folder: Path) -> bool:
+    return not folder.name.startswith(".") and not _KEPT_ASIDE.search(folder.name)
+
+
+def _missing(path: Path, found: str) -> Fault:
+    expected = "a case folder, a batch's folder, a folder of case folders, result.json, results.csv or results.parquet"
+    remedy = "Check how it is spelled, and the folder that you are in."
+    return Fault(code="RESULTS_MISSING", source=str(path), found=found, expected=expected, remedy=remedy)
+
+
+def _of_json(path: Path, *, unnamed: str | None = None) -> ResultRows:
+    """The lesions of one case; ``unnamed`` is what a case is called that nobody gave an ID."""
+    record = _record(path)
+    case_id = unnamed if unnamed and record["case_id"] == UNNAMED_CASE else record["case_id"]
+    ids = [lesion["id"] for lesion in record["lesions"]]
+    return ResultRows(
+        carried=(),
+        rows=tuple({"case_id": case_id, "lesion_id": name, **lesion_cells(record, name)} for name in ids),
+        places=tuple(f"{path}, lesion {name}" for name in ids),
+    )
+
+
+def _record(path: Path) -> Mapping[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        remedy = "Copy it again, or analyze the case again."
+        raise InputError(
+            _fault(path, "RESULT_UNREADABLE", "no JSON that can be read", "a result.json", remedy)
+        ) from None
+    told = record.get("schema") if isinstance(record, dict) else None
+    if told != SCHEMA:
+        found = "no schema" if told is None else f"the schema {printable(str(told))[:80]!r}"
+        remedy = "Read it with the version of ablmargin that wrote it, or analyze the case again."
+        raise InputError(_fault(path, "RESULT_SCHEMA", found, f"the schema {SCHEMA!r}", remedy))
+    try:
+        validate(record)
+    except ValueError as error:
+        found, remedy = printable(str(error).splitlines()[0])[:200], "Somebody changed it: analyze the case again."
+        raise InputError(_fault(path, "RESULT_INVALID", found, f"what {SCHEMA} describes", remedy)) from None
+    whole: Mapping[str, Any] = record
+    return whole
+
+
+def _fault(path: Path, code: str, found: str, expected: str, remedy: str) -> Fault:
+    return Fault(code=code, source=str(path), found=found, expected=expected, remedy=remedy)
+
+
+def _require_each_once(results: ResultRows) -> None:
+    """Raise InputError with RESULTS_DUPLICATE if a lesion stands in two rows: it would count twice."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for row, place in zip(results.rows, results.places, strict=True):
+        places.setdefault((row["case_id"], row["lesion_id"]), []).append(place)
+    faults = list(_duplicates(places))
+    if faults:
+        raise InputError(*faults)
+
+
+def _duplicates(places: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[Fault]:
+    for (case_id, lesion_id), at in places.items():
+        if len(at) > 1:
+            yield Fault(
+                code="RESULTS_DUPLICATE",
+                source=" and ".join(at),
+                found=f"case {printable(case_id)}, lesion {printable(lesion_id)} {len(at)} times",
+                expected="each lesion once",
+                remedy="Remove one, or give cases IDs of their own (--case-id); two readers are compared, not joined.",
+            )

@@ -1,0 +1,169 @@
+"""Results come back as they were written, and what is wrong with a file is told by row and column."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_cases import good_quality, measured_case
+
+import ablmargin
+from ablmargin.batch.columns import ALL_COLUMNS
+from ablmargin.errors import InputError, MissingExtraError
+from ablmargin.report.record import result_record
+from ablmargin.result import CaseResult
+from ablmargin.results import frame, rows
+
+
+@pytest.fixture(scope="module")
+def result() -> CaseResult:
+    return measured_case()
+
+
+def save(result: CaseResult, folder: Path, **changes) -> Path:
+    folder.mkdir(parents=True)
+    record = result_record(replace(result, **{k: v for k, v in changes.items() if k == "case_id"}))
+    record |= {name: value for name, value in changes.items() if name != "case_id"}
+    (folder / "result.json").write_text(json.dumps(record), encoding="utf-8")
+    return folder
+
+
+def faults_of(*sources, **named) -> list:
+    with pytest.raises(InputError) as caught:
+        ablmargin.load_results(*sources, **named)
+    return caught.value.faults
+
+
+def test_a_case_folder_its_json_and_a_folder_of_it_are_the_same(result, tmp_path):
+    folder = save(result, tmp_path / "cases" / "one")
+    tables = [ablmargin.load_results(place) for place in (folder, folder / "result.json", str(tmp_path / "cases"))]
+    for table in tables[1:]:
+        pd.testing.assert_frame_equal(table, tables[0])
+    record = json.loads((folder / "result.json").read_text(encoding="utf-8"))["lesions"][0]
+    row = tables[0].iloc[0]
+    assert (row.case_id, row.lesion_id) == ("demo-1", "1")
+    assert row.mam_mm == record["mam_mm"]
+    assert row.surface_share_0_to_5 == record["surface_share"]["0_to_5"]
+    assert row.mam_location_mm_z == record["mam_location_mm"][2]
+    assert row.verdict == record["verdict"]
+
+
+def test_types_are_those_that_are_documented(result, tmp_path):
+    table = ablmargin.load_results(save(result, tmp_path / "one"))
+    assert list(table.columns) == ["case_id", "lesion_id", *(column.name for column in ALL_COLUMNS)]
+    assert list(table.verdict.cat.categories) == ["inadequate", "indeterminate", "adequate"]
+    assert table.verdict.cat.ordered
+    assert (table.verdict < "adequate").tolist() == [True]
+    assert table.mam_mm.dtype == np.float64
+    assert table.subcapsular.dtype == "boolean"
+    assert table.inputs_pre_slices.dtype == "Int64"
+    assert table.registration_landmarks_count.isna().all()
+    assert table.error_code.dtype == "string"
+
+
+def test_a_withheld_case_has_no_margin_but_a_row(result, tmp_path):
+    withheld = replace(result, quality=good_quality(quality="failed", reasons=("Livers differ.",)))
+    table = ablmargin.load_results(save(withheld, tmp_path / "one"))
+    assert table.status.tolist() == ["withheld"]
+    assert np.isnan(table.mam_mm[0])
+    assert table.registration_reasons.tolist() == ["Livers differ."]
+
+
+def test_cases_that_nobody_named_are_called_by_their_folders(result, tmp_path):
+    for name in ("b-2", "a-1", "a-1.previous-1", ".c.partial-77"):
+        save(result, tmp_path / name, case_id="case")
+    assert ablmargin.load_results(tmp_path).case_id.tolist() == ["a-1", "b-2"]
+    assert ablmargin.load_results(tmp_path / "a-1").case_id.tolist() == ["case"]
+
+
+def test_another_schema_is_refused(result, tmp_path):
+    (fault,) = faults_of(save(result, tmp_path / "one", schema="ablmargin.result/9"))
+    assert fault.code == "RESULT_SCHEMA"
+    assert "ablmargin.result/9" in fault.found
+
+
+def test_all_that_is_wrong_is_told_together(result, tmp_path):
+    save(result, tmp_path / "one", verdict="fine")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "result.json").write_text("{", encoding="utf-8")
+    faults = faults_of([tmp_path, tmp_path / "three"])
+    assert [fault.code for fault in faults] == ["RESULT_INVALID", "RESULT_UNREADABLE", "RESULTS_MISSING"]
+    assert "$.verdict" in faults[0].found
+
+
+def test_a_lesion_counts_once(result, tmp_path):
+    one, other = save(result, tmp_path / "one"), save(result, tmp_path / "two")
+    (fault,) = faults_of([one, other])
+    assert fault.code == "RESULTS_DUPLICATE"
+    assert str(one) in fault.source
+    assert str(other) in fault.source
+
+
+PLAIN = "case_id,lesion_id,mam_mm,verdict,ltp,hospital\n007,1,-2.5,inadequate,1,0012\n008,1,,,0,\n"
+
+
+@pytest.mark.parametrize(
+    "write", [str, lambda text: "\ufeff" + text.replace(",", ";"), lambda t: t.replace("\n", "\r\n")]
+)
+def test_a_table_of_another_program(tmp_path, write):
+    (tmp_path / "theirs.csv").write_text(write(PLAIN), encoding="utf-8", newline="")
+    table = ablmargin.load_results(tmp_path / "theirs.csv")
+    assert table.case_id.tolist() == ["007", "008"]
+    assert table.mam_mm[0] == -2.5
+    assert np.isnan(table.mam_mm[1])
+    assert table.ltp.tolist() == [1.0, 0.0]
+    assert table.hospital[0] == "0012", "an ID stays one"
+    assert table.verdict.isna().tolist() == [False, True]
+
+
+def test_parquet_is_the_same_as_csv(tmp_path):
+    (tmp_path / "theirs.csv").write_text(PLAIN, encoding="utf-8")
+    table = ablmargin.load_results(tmp_path / "theirs.csv")
+    table.astype({"verdict": "string"}).to_parquet(tmp_path / "theirs.parquet")
+    pd.testing.assert_frame_equal(ablmargin.load_results(tmp_path / "theirs.parquet"), table)
+
+
+def test_wrong_cells_are_told_by_row_and_column(tmp_path):
+    lines = ["case_id,lesion_id,mam_mm,verdict,subcapsular", 'a,1,"2,5",ok,maybe', ",1,3,adequate,true", "c,1,inf,,"]
+    (tmp_path / "t.csv").write_text("\n".join(lines), encoding="utf-8")
+    faults = faults_of(tmp_path / "t.csv")
+    assert [fault.source for fault in faults] == [
+        "t.csv, row 2, column mam_mm",
+        "t.csv, row 2, column verdict",
+        "t.csv, row 2, column subcapsular",
+        "t.csv, row 3, column case_id",
+        "t.csv, row 4, column mam_mm",
+    ]
+    assert {fault.code for fault in faults} == {"RESULTS_CELL"}
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "RESULTS_EMPTY"),
+        (b"case_id,lesion_id\n", "RESULTS_EMPTY"),
+        (b"case,lesion\na,1\n", "RESULTS_COLUMN"),
+        (b"case_id,lesion_id,lesion_id\na,1,1\n", "RESULTS_COLUMN"),
+        (b"case_id,lesion_id\n\xff\xfe,1\n", "RESULTS_ENCODING"),
+        (b"case_id,lesion_id\na,1,2\n", "RESULTS_ROW"),
+        (b"PAR1 and then nothing", "RESULTS_UNREADABLE"),
+    ],
+)
+def test_files_that_are_no_table_of_lesions(tmp_path, content, code):
+    (tmp_path / "t.csv").write_bytes(content)
+    assert [fault.code for fault in faults_of(tmp_path / "t.csv")] == [code]
+
+
+def test_missing_packages_are_named(result, tmp_path, monkeypatch):
+    folder = save(result, tmp_path / "one")
+    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+    with pytest.raises(MissingExtraError, match="cohort"):
+        frame.load_results(folder)
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    monkeypatch.setattr(rows, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match="pyarrow"):
+        rows.rows_of_table(tmp_path / "t.parquet")
