@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ablmargin.agreement.load import compare
     from ablmargin.case import Case, Exam, Lesion, RasMutation
     from ablmargin.clinical.criteria import Verdict
     from ablmargin.errors import AblMarginError, InputError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ablmargin.volume import LabelMask, Structure, Volume
 
 _HOMES = {
+    "ablmargin.agreement.load": ("compare",),
     "ablmargin.case": ("Case", "Exam", "Lesion", "RasMutation"),
     "ablmargin.clinical.criteria": ("Verdict",),
     "ablmargin.errors": ("AblMarginError", "InputError"),
@@ -59,6 +61,7 @@ __all__ = [
     "Volume",
     "align",
     "analyze",
+    "compare",
     "load_mask",
     "load_results",
     "measure_masks",

@@ -15,6 +15,7 @@ from ablmargin.threads import one_blas_thread
 
 from .analyze import analyze
 from .batch import batch
+from .compare import compare
 from .demo import demo
 from .inspect import inspect
 from .margin import margin
@@ -37,7 +38,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (demo, inspect, analyze, batch, margin, register, segment, simulate, validate):
+for command in (demo, inspect, analyze, batch, compare, margin, register, segment, simulate, validate):
     app.command()(command)
 
 

@@ -14,10 +14,11 @@ from ablmargin.agreement.verdicts import VerdictAgreement, answers, verdict_agre
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairAgreement:
-    """Two readers."""
+    """Two readers. ``lesions`` are those that both have."""
 
     first: str
     second: str
+    lesions: int
     margins: MarginAgreement | None
     verdicts: tuple[VerdictAgreement, ...]
 
@@ -36,7 +37,7 @@ class OverallAgreement:
 class Comparison:
     """All agreement between readings of the same lesions.
 
-    ``overall`` is None for two readers. ``flips`` are lesions that readers answer differently, each with the questions.
+    Pairs are compared over the lesions that both have. ``overall`` is None for two readers. ``flips`` are lesions that readers answer differently, each with the questions.
     """
 
     readings: tuple[Readings, ...]
@@ -59,6 +60,11 @@ class Comparison:
         """Whether a case has several of the lesions, so that intervals come from a bootstrap by case."""
         return self.cases < len(self.matched.common)
 
+    def flipped(self, pair: PairAgreement) -> frozenset[LesionKey]:
+        """Lesions that these two answer differently."""
+        two = [one for one in self.readings if one.name in {pair.first, pair.second}]
+        return frozenset(key for key, _ in _flips(two, match(two).common))
+
 
 def compare_readings(readings: Sequence[Readings], *, seed: int = 0) -> Comparison:
     """Compare two or more readings of the same lesions.
@@ -69,18 +75,21 @@ def compare_readings(readings: Sequence[Readings], *, seed: int = 0) -> Comparis
     return Comparison(
         readings=tuple(readings),
         matched=matched,
-        pairs=tuple(_pair(one, other, matched.common, seed) for one, other in combinations(readings, 2)),
+        pairs=tuple(_pair(one, other, seed) for one, other in combinations(readings, 2)),
         overall=_overall(readings, matched.common, seed) if len(readings) > 2 else None,
         flips=_flips(readings, matched.common),
     )
 
 
-def _pair(first: Readings, second: Readings, common: Sequence[LesionKey], seed: int) -> PairAgreement:
+def _pair(first: Readings, second: Readings, seed: int) -> PairAgreement:
+    """Over the lesions that these two have, whether others have them or not."""
     both = (first, second)
+    common = match(both).common
     keys = measured_by_all(both, common)
     return PairAgreement(
         first=first.name,
         second=second.name,
+        lesions=len(common),
         margins=margin_agreement(keys, margins_mm_of(both, keys), seed=seed) if keys else None,
         verdicts=verdict_agreements(both, common, seed=seed),
     )

@@ -1,0 +1,205 @@
+"""``ablmargin compare`` from files to its page, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ablmargin
+from ablmargin.agreement.page import comparison_html, comparison_json
+from ablmargin.agreement.text import comparison_text
+from ablmargin.errors import InputError, UsageError
+from ablmargin_cli.main import main
+
+HEAD = "case_id,lesion_id,mam_mm,mam_lower_mm,mam_upper_mm,verdict,verdicts_by_threshold_5,verdicts_by_threshold_10"
+MARGINS = [1.0, 3.0, 4.5, 6.0, 8.0, 11.0, 12.5, -2.0]
+
+
+def write(path, margins, *, head="case_id,lesion_id,mam_mm", case="c"):
+    lines = [head, *(f"{case}{number},1,{margin}" for number, margin in enumerate(margins))]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def two(tmp_path):
+    return [
+        write(tmp_path / "radiologist.csv", MARGINS),
+        write(tmp_path / "program.csv", [mm + 0.75 for mm in MARGINS]),
+    ]
+
+
+def faults_of(results, **named):
+    with pytest.raises(InputError) as caught:
+        ablmargin.compare(results, **named)
+    return caught.value.faults
+
+
+def test_the_command_prints_what_it_found(two, capsys):
+    assert main(["compare", *map(str, two)]) == 0
+    printed = capsys.readouterr().out
+    assert "Agreement of radiologist and program over 8 lesions of 8 cases" in printed
+    assert re.search(r"bias +0\.75 mm +0\.75 to 0\.75 mm", printed)
+    assert re.search(r"c2, lesion 1 +4\.5 mm +5\.2 mm +margin of 5 mm or more", printed)
+    assert "lesions left out: none" in printed
+    assert "Not a medical device" in printed
+
+
+def test_json_has_every_figure_and_the_folder_the_same(two, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["compare", *map(str, two), "--names", "A,B", "--json", "--out", str(out)]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record == json.loads((out / "comparison.json").read_text(encoding="utf-8"))
+    (pair,) = record["pairs"]
+    assert (pair["first"], pair["second"]) == ("A", "B")
+    assert pair["margins"]["bias_mm"] == {"value": 0.75, "lower": 0.75, "upper": 0.75}
+    assert pair["margins"]["share_within"] == {"1": 1.0, "2": 1.0}
+    assert [one["question"] for one in pair["verdicts"]] == ["margin_5", "margin_10"]
+    assert [flip["case_id"] for flip in record["flips"]] == ["c2"]
+    rows = list(csv.DictReader(io.StringIO((out / "lesions.csv").read_text(encoding="utf-8"))))
+    assert [row["differs_in"] for row in rows] == ["", "", "margin_5", "", "", "", "", ""]
+    assert float(rows[0]["B mam_mm"]) == 1.75
+    ET.parse(out / "pair-1.svg")
+    assert (out / "pair-1.png").read_bytes()[:4] == b"\x89PNG"
+    assert {path.name for path in out.iterdir()} == {
+        "comparison.html",
+        "comparison.json",
+        "lesions.csv",
+        "pair-1.png",
+        "pair-1.svg",
+    }
+
+
+def test_the_same_comparison_gives_the_same_bytes(two, tmp_path):
+    for name in ("one", "two"):
+        assert main(["compare", *map(str, two), "--out", str(tmp_path / name)]) == 0
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+
+
+def test_pairs_use_the_lesions_that_both_have(two, tmp_path):
+    third = write(tmp_path / "third.csv", MARGINS[:5])
+    comparison = ablmargin.compare([*two, third])
+    assert [pair.lesions for pair in comparison.pairs] == [8, 5, 5]
+    assert comparison.overall.lesions == 5
+    assert comparison.matched.unmatched == {(f"c{n}", "1"): ("radiologist", "program") for n in (5, 6, 7)}
+    assert comparison_text(comparison).count("only in radiologist and program") == 3
+
+
+def test_verdicts_with_bounds_and_reservations_are_compared_as_given(tmp_path):
+    rows = {
+        "a": ["p1,1,7,6,8,adequate,adequate,inadequate", "p2,1,4,3,4.5,inadequate,inadequate,inadequate"],
+        "b": ["p1,1,7,4,9,indeterminate,indeterminate,inadequate", "p2,1,4,3,4.5,inadequate,inadequate,inadequate"],
+    }
+    for name, lines in rows.items():
+        (tmp_path / f"{name}.csv").write_text("\n".join([HEAD, *lines]), encoding="utf-8")
+    comparison = ablmargin.compare([tmp_path / "a.csv", tmp_path / "b.csv"])
+    ((key, questions),) = comparison.flips
+    assert key == ("p1", "1")
+    assert [question.key for question in questions] == ["verdict", "verdict_5"]
+    assert "7.0 mm (4.0 to 9.0): indeterminate" in comparison_text(comparison)
+
+
+def test_refused_and_withheld_lesions_are_told(tmp_path):
+    head = "case_id,lesion_id,mam_mm,status,error_code"
+    (tmp_path / "a.csv").write_text(f"{head}\np,1,3,complete,\nq,1,,,GEOM_GAP\nr,1,,withheld,\n", encoding="utf-8")
+    (tmp_path / "b.csv").write_text(f"{head}\np,1,4,complete,\nq,1,2,complete,\nr,1,2,,\n", encoding="utf-8")
+    text = comparison_text(ablmargin.compare([tmp_path / "a.csv", tmp_path / "b.csv"]))
+    assert "a: GEOM_GAP" in text
+    assert "a: registration failed" in text
+
+
+def test_tables_in_memory(two):
+    comparison = ablmargin.compare([ablmargin.load_results(path) for path in two], names=["A", "B"])
+    assert comparison_json(comparison) == comparison_json(ablmargin.compare(two, names=["A", "B"]))
+    with pytest.raises(UsageError, match="mam_mm"):
+        ablmargin.compare([pd.DataFrame({"case_id": ["a"], "lesion_id": ["1"]})] * 2)
+
+
+def test_a_page_shows_names_and_ids_as_text(tmp_path):
+    evil = '<script>alert("x")</script>'
+    third = write(tmp_path / "third.csv", MARGINS, case="$x_{<i>")
+    fourth = write(tmp_path / "fourth.csv", [mm + 2 for mm in MARGINS], case="$x_{<i>")
+    page = comparison_html(ablmargin.compare([third, fourth], names=[evil, "$\\frac"]))
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "<i>" not in page
+    assert not re.findall(r"(?:src|href)=\"(?!data:)", page), "nothing is fetched"
+
+
+def test_a_table_for_spreadsheets_runs_no_formula(tmp_path):
+    results = [write(tmp_path / f"{name}.csv", MARGINS, case="=cmd") for name in "ab"]
+    out = tmp_path / "out"
+    assert main(["compare", *map(str, results), "--out", str(out)]) == 0
+    assert "\n'=cmd0,1," in (out / "lesions.csv").read_text(encoding="utf-8")
+
+
+def test_readers_are_called_by_their_folders(tmp_path):
+    paths = []
+    for name in ("anna", "ben"):
+        (tmp_path / name).mkdir()
+        paths.append(write(tmp_path / name / "results.csv", MARGINS))
+    assert ablmargin.compare(paths).names == ("anna", "ben")
+    assert ablmargin.compare([path.parent for path in paths]).names == ("anna", "ben")
+    assert ablmargin.compare([paths[0], paths[0]]).names == ("reader 1", "reader 2")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["{a}"], 2, "two results or more"),
+        (["{a}", "{b}", "--names", "A"], 2, "2 results need as many names"),
+        (["{a}", "{b}", "--names", "A,A"], 2, "a name of its own"),
+        (["{a}", "{b}", "--out", "{a}"], 2, "is a file"),
+        (["{a}", "nowhere"], 3, "RESULTS_MISSING"),
+        (["{a}", "{text}"], 3, "text.csv, row 2, column mam_mm"),
+        (["{a}", "{empty}"], 3, "COMPARE_NO_MARGIN: empty"),
+        (["{a}", "{other}"], 3, "COMPARE_NO_COMMON_LESION"),
+    ],
+)
+def test_wrong_calls_and_wrong_input(tmp_path, capsys, options, code, message):
+    named = {
+        "a": write(tmp_path / "a.csv", MARGINS),
+        "b": write(tmp_path / "b.csv", MARGINS),
+        "text": write(tmp_path / "text.csv", ["wide"]),
+        "empty": write(tmp_path / "empty.csv", [""] * 8),
+        "other": write(tmp_path / "other.csv", MARGINS, case="C"),
+    }
+    assert main(["compare", *(option.format(**named) for option in options)]) == code
+    assert message in capsys.readouterr().err
+
+
+def test_faults_of_all_results_are_told_together(tmp_path):
+    results = [write(tmp_path / f"{name}.csv", ["x"]) for name in "ab"]
+    assert [fault.source for fault in faults_of(results)] == [f"{n}.csv, row 2, column mam_mm" for n in "ab"]
+
+
+def test_readers_who_ask_for_different_margins_are_told(tmp_path):
+    for name, required in (("a", 5), ("b", 10)):
+        rows = [f"c{number},1,{mm},{required}" for number, mm in enumerate(MARGINS)]
+        head = "case_id,lesion_id,mam_mm,required_margin_mm"
+        (tmp_path / f"{name}.csv").write_text("\n".join([head, *rows]), encoding="utf-8")
+    assert "different margins at 8 lesions" in comparison_text(
+        ablmargin.compare([tmp_path / "a.csv", tmp_path / "b.csv"])
+    )
+
+
+def test_a_large_comparison_is_quick_and_whole(tmp_path):
+    rng = np.random.default_rng(0)
+    truth = rng.normal(6, 4, 400)
+    results = []
+    for name in "ab":
+        rows = [f"p{n // 2},{n % 2},{mm:.3f}" for n, mm in enumerate(truth + rng.normal(0, 1, 400))]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["case_id,lesion_id,mam_mm", *rows]), encoding="utf-8")
+        results.append(tmp_path / f"{name}.csv")
+    margins = ablmargin.compare(results).pairs[0].margins
+    assert margins.sd_mm.value == pytest.approx(2**0.5, rel=0.1)
+    assert margins.upper_limit_mm.lower < 1.96 * 2**0.5 < margins.upper_limit_mm.upper
+    assert margins.icc_agreement.lower < 16 / 17 < margins.icc_agreement.upper
