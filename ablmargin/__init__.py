@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ablmargin.agreement.load import compare
+    from ablmargin.analysis import Analysis
     from ablmargin.case import Case, Exam, Lesion, RasMutation
     from ablmargin.clinical.criteria import Verdict
     from ablmargin.errors import AblMarginError, InputError
     from ablmargin.geometry import Geometry
     from ablmargin.intake import CaseRequest, open_case
-    from ablmargin.loading import load_mask
+    from ablmargin.loading import load_image, load_mask
     from ablmargin.maskfiles import save_mask, save_masks
-    from ablmargin.pipeline import Settings, align, analyze, measure_masks
+    from ablmargin.notebook import analyze
+    from ablmargin.pipeline import Settings, align, measure_masks
     from ablmargin.report.casefolder import write_case_folder
     from ablmargin.result import CaseResult
     from ablmargin.results.frame import load_results
@@ -27,14 +29,16 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ablmargin.agreement.load": ("compare",),
+    "ablmargin.analysis": ("Analysis",),
     "ablmargin.case": ("Case", "Exam", "Lesion", "RasMutation"),
     "ablmargin.clinical.criteria": ("Verdict",),
     "ablmargin.errors": ("AblMarginError", "InputError"),
     "ablmargin.geometry": ("Geometry",),
     "ablmargin.intake": ("CaseRequest", "open_case"),
-    "ablmargin.loading": ("load_mask",),
+    "ablmargin.loading": ("load_image", "load_mask"),
     "ablmargin.maskfiles": ("save_mask", "save_masks"),
-    "ablmargin.pipeline": ("Settings", "align", "analyze", "measure_masks"),
+    "ablmargin.notebook": ("analyze",),
+    "ablmargin.pipeline": ("Settings", "align", "measure_masks"),
     "ablmargin.report.casefolder": ("write_case_folder",),
     "ablmargin.result": ("CaseResult",),
     "ablmargin.results.frame": ("load_results",),
@@ -45,6 +49,7 @@ _HOMES = {
 
 __all__ = [
     "AblMarginError",
+    "Analysis",
     "Case",
     "CaseRequest",
     "CaseResult",
@@ -62,6 +67,7 @@ __all__ = [
     "align",
     "analyze",
     "compare",
+    "load_image",
     "load_mask",
     "load_results",
     "measure_masks",

@@ -6,7 +6,6 @@ of two that contradict each other it takes one, both without a word.
 
 from __future__ import annotations
 
-import hashlib
 import struct
 import zlib
 from collections.abc import Collection
@@ -16,13 +15,11 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ablmargin.case import SeriesRecord
 from ablmargin.errors import Fault, InputError, UsageError
 from ablmargin.geometry import Array, Geometry
-from ablmargin.hazards import sifted
 from ablmargin.imageheader import HeaderError, geometry_in_header
 from ablmargin.itk import geometry_of, image_of
-from ablmargin.loaded import LoadedImage, hu_faults
+from ablmargin.loaded import LoadedImage, loaded_volume
 from ablmargin.originnote import note_of, with_note
 from ablmargin.segments import (
     SOFT_METHOD,
@@ -68,14 +65,8 @@ def load_volume_file(path: Path, *, accepted: Collection[str] = ()) -> LoadedIma
     voxels = array.astype(np.float32)
     if not np.isfinite(voxels).all():
         raise InputError(_fault(path, "VOLUME_NOT_FINITE", "NaN or infinite values", "Hounsfield units everywhere"))
-    faults, taken = sifted(hu_faults(voxels, str(path)), accepted)
-    if faults:
-        raise InputError(*faults)
     voxels.setflags(write=False)
-    digest = hashlib.sha256(repr(geometry).encode())
-    digest.update(voxels.data)
-    record = SeriesRecord(slices=geometry.shape[0], sha256=digest.hexdigest(), name=str(path))
-    return LoadedImage(volume=Volume(voxels_hu=voxels, geometry=geometry), record=record, cautions=tuple(taken))
+    return loaded_volume(Volume(voxels_hu=voxels, geometry=geometry), name=str(path), accepted=accepted)
 
 
 def load_mask_file(path: Path, label: str | int | None, structure: Structure) -> LabelMask:

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 from ablmargin.anatomy import load_anatomy
 from ablmargin.case import Anatomy, Case, Exam, Landmarks, Lesion, RasMutation
-from ablmargin.errors import Caution, Fault, InputError
+from ablmargin.errors import Caution, Fault, InputError, UsageError
 from ablmargin.exampair import check_pair, check_sides
 from ablmargin.geometry import Geometry
 from ablmargin.landmarks import read_landmarks, require_imaged
-from ablmargin.loaded import PatientDigest
-from ablmargin.loading import check_target, load_image, load_mask, path_and_label
+from ablmargin.loaded import LoadedImage, PatientDigest, loaded_volume
+from ablmargin.loading import check_target, fitted_mask, load_image, load_mask, path_and_label
 from ablmargin.regrid import moved_onto
 from ablmargin.segmentation.protocol import Prompt
 from ablmargin.volume import LabelMask, Structure, Volume
@@ -25,22 +25,23 @@ Other = TypeVar("Other")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CaseRequest:
-    """What a user names for one case.
+class CaseInputs:
+    """What one case consists of: files that are named, or what is loaded already.
 
-    Masks are texts, ``path`` or ``path#segment``; see ``loading.load_mask``. Prompts are where lesions without a mask lie.
-    ``reviewed``: the reader vouches for all masks. ``accepted``: hazards that are taken on purpose, by their codes,
-    see :mod:`ablmargin.hazards`. ``nameless``: no name of a file, and no free text in one, may get into the result.
+    Masks are texts, ``path`` or ``path#segment``, see ``loading.load_mask``, or label masks in their exam's frame. Prompts are
+    where lesions without a mask lie. ``reviewed``: the reader vouches for all masks. ``accepted``: hazards that are taken on
+    purpose, by their codes, see :mod:`ablmargin.hazards`. ``nameless``: no name of a file, and no free text in one, may get
+    into the result.
     """
 
-    pre: Path
-    post: Path
+    pre: Path | Volume | LoadedImage
+    post: Path | Volume | LoadedImage
     pre_series: str | None = None
     post_series: str | None = None
-    liver_pre: str | None = None
-    liver_post: str | None = None
-    tumors: tuple[str, ...] = ()
-    ablations: tuple[str, ...] = ()
+    liver_pre: str | LabelMask | None = None
+    liver_post: str | LabelMask | None = None
+    tumors: tuple[str | LabelMask, ...] = ()
+    ablations: tuple[str | LabelMask, ...] = ()
     ras_mutation: RasMutation = RasMutation.UNKNOWN
     case_id: str = "case"
     landmarks: Path | None = None
@@ -51,6 +52,18 @@ class CaseRequest:
     segments: str | None = None
     vessels: str | None = None
     nameless: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseRequest(CaseInputs):
+    """What a user names for one case, all of it files."""
+
+    pre: Path
+    post: Path
+    liver_pre: str | None = None
+    liver_post: str | None = None
+    tumors: tuple[str, ...] = ()
+    ablations: tuple[str, ...] = ()
 
     @property
     def masks(self) -> tuple[str, ...]:
@@ -68,8 +81,8 @@ class OpenedCase:
     patient: PatientDigest | None = None
 
 
-def open_case(request: CaseRequest) -> OpenedCase:
-    """Load and check everything that a request names.
+def open_case(request: CaseInputs) -> OpenedCase:
+    """Load and check everything that a request names or holds.
 
     Raises
     ------
@@ -77,8 +90,8 @@ def open_case(request: CaseRequest) -> OpenedCase:
         With all faults found: of both images together, then of their pairing, then of all masks together.
     """
     pre, post = _all_or_faults(
-        lambda: load_image(request.pre, series=request.pre_series, accepted=request.accepted),
-        lambda: load_image(request.post, series=request.post_series, accepted=request.accepted),
+        partial(_image, request.pre, request.pre_series, request.accepted, name="the CT before ablation"),
+        partial(_image, request.post, request.post_series, request.accepted, name="the CT after ablation"),
     )
     cautions = [
         *_about("the CT before ablation", pre.cautions),
@@ -118,6 +131,16 @@ def open_case(request: CaseRequest) -> OpenedCase:
 def _known(*patients: PatientDigest | None) -> PatientDigest | None:
     """The first whose PatientID is known."""
     return next((patient for patient in patients if patient and not patient.is_unknown), None)
+
+
+def _image(
+    given: Path | Volume | LoadedImage, series: str | None, accepted: frozenset[str], *, name: str
+) -> LoadedImage:
+    if isinstance(given, LoadedImage):
+        return given
+    if isinstance(given, Volume):
+        return loaded_volume(given, name=name, accepted=accepted)
+    return load_image(given, series=series, accepted=accepted)
 
 
 def _liver_cautions(pre: Volume, post: Volume, livers: Sequence[LabelMask], accepted: frozenset[str]) -> list[Caution]:
@@ -205,7 +228,7 @@ def mask_path(text: str) -> Path:
 
 
 def _masks(
-    texts: Sequence[str],
+    texts: Sequence[str | LabelMask],
     structure: Structure,
     option: str,
     *,
@@ -213,14 +236,27 @@ def _masks(
     cautions: list[Caution],
     nameless: bool,
 ) -> tuple[LabelMask, ...]:
-    load = partial(load_mask, structure=structure, onto=onto, source_name=option, cautions=cautions)
+    load = partial(_mask, structure=structure, option=option, onto=onto, cautions=cautions)
     called = [f"{option} ({number})" if len(texts) > 1 else option for number in range(1, len(texts) + 1)]
     loaders = [partial(load, text, called=name if nameless else "") for text, name in zip(texts, called, strict=True)]
-    return _all_or_faults(*(partial(_loaded, loader) for loader in loaders))
+    return _all_or_faults(*loaders)
 
 
-def _loaded(load: Callable[[], LabelMask]) -> LabelMask:
-    return _checked(load())
+def _mask(
+    given: str | LabelMask,
+    structure: Structure,
+    option: str,
+    *,
+    onto: Geometry | None,
+    cautions: list[Caution],
+    called: str,
+) -> LabelMask:
+    if isinstance(given, str):
+        return _checked(load_mask(given, structure, onto=onto, source_name=option, cautions=cautions, called=called))
+    if given.structure is not structure:
+        raise UsageError(f"{option} needs a mask of the {structure}, not of the {given.structure}")
+    named = replace(given, origin=replace(given.origin, name=called or given.origin.name or option))
+    return _checked(fitted_mask(named, onto=onto, name=named.origin.name, cautions=cautions))
 
 
 def _on_grid(mask: LabelMask, onto: Geometry, name: str, cautions: list[Caution]) -> LabelMask:
@@ -242,8 +278,8 @@ def _lesions(tumors: Sequence[LabelMask]) -> tuple[Lesion, ...]:
     return tuple(Lesion(lesion_id=str(number), tumor=tumor) for number, tumor in enumerate(tumors, start=1))
 
 
-def _one(text: str | None) -> tuple[str, ...]:
-    return () if text is None else (text,)
+def _one(given: Loaded | None) -> tuple[Loaded, ...]:
+    return () if given is None else (given,)
 
 
 def _all_or_faults(*loaders: Callable[[], Loaded]) -> tuple[Loaded, ...]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from ablmargin.case import SeriesRecord
-from ablmargin.errors import Caution, Fault
+from ablmargin.errors import Caution, Fault, InputError
 from ablmargin.geometry import Array
+from ablmargin.hazards import sifted
 from ablmargin.volume import Volume
 
 AIR_HU = -1024.0
@@ -109,6 +111,23 @@ class LoadedImage:
     cautions: tuple[Caution, ...] = ()
     identity: PatientDigest | None = None
     patient_position: str | None = None
+
+
+def loaded_volume(volume: Volume, *, name: str, accepted: Collection[str] = ()) -> LoadedImage:
+    """A volume as if it came from a file that tells nothing else. ``accepted`` may hold HU_IMPLAUSIBLE.
+
+    Raises
+    ------
+    InputError
+        If its values can't be HU.
+    """
+    faults, taken = sifted(hu_faults(volume.voxels_hu, name), accepted)
+    if faults:
+        raise InputError(*faults)
+    digest = hashlib.sha256(repr(volume.geometry).encode())
+    digest.update(np.ascontiguousarray(volume.voxels_hu).data)
+    record = SeriesRecord(slices=volume.geometry.shape[0], sha256=digest.hexdigest(), name=name)
+    return LoadedImage(volume=volume, record=record, cautions=tuple(taken))
 
 
 def hu_faults(

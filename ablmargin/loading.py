@@ -32,6 +32,7 @@ __all__ = [
     "LoadedImage",
     "PatientDigest",
     "check_target",
+    "fitted_mask",
     "load_all",
     "load_image",
     "load_mask",
@@ -115,10 +116,15 @@ def load_mask(
     mask = _called(loaded, called) if called else _from_option(loaded, source_name)
     told: list[Caution] = [] if cautions is None else cautions
     told += _about(mask.origin.name, of_file)
+    return fitted_mask(mask, onto=onto, name=name, cautions=told)
+
+
+def fitted_mask(mask: LabelMask, *, onto: Geometry | None, name: str, cautions: list[Caution]) -> LabelMask:
+    """A loaded mask as an analysis takes it: a liver without shares of voxels, on the image's grid; see :func:`load_mask`."""
     if mask.fractions is not None:
-        told.append(_soft_caution(mask))
-        mask = replace(mask, fractions=None) if structure is Structure.LIVER else mask
-    return mask if onto is None else moved_onto(mask, onto, name=name, cautions=told)
+        cautions.append(_soft_caution(mask))
+        mask = replace(mask, fractions=None) if mask.structure is Structure.LIVER else mask
+    return mask if onto is None else moved_onto(mask, onto, name=name, cautions=cautions)
 
 
 def load_all(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ablmargin.case import UNNAMED_CASE, Case
 from ablmargin.deidentify import deidentified, pseudonyms_for
-from ablmargin.intake import CaseRequest, open_case
+from ablmargin.intake import CaseInputs, open_case
 from ablmargin.loaded import PatientDigest
 from ablmargin.pipeline import Settings
 from ablmargin.progress import Progress, Stopwatch, silent
@@ -20,7 +20,7 @@ Step = Callable[..., CaseResult]
 
 
 def result_of(
-    request: CaseRequest,
+    request: CaseInputs,
     step: Step,
     settings: Settings,
     *,

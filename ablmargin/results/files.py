@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ablmargin.batch.columns import lesion_cells
+from ablmargin.case import UNNAMED_CASE
 from ablmargin.errors import Fault, InputError, printable
-from ablmargin.report import UNNAMED_CASE
 from ablmargin.report.record import SCHEMA, validate
 from ablmargin.results.rows import ResultRows, all_or_faults, rows_of_table
 
@@ -81,12 +81,17 @@ def _missing(path: Path, found: str) -> Fault:
 def _of_json(path: Path, *, unnamed: str | None = None) -> ResultRows:
     """The lesions of one case; ``unnamed`` is what a case is called that nobody gave an ID."""
     record = _record(path)
-    case_id = unnamed if unnamed and record["case_id"] == UNNAMED_CASE else record["case_id"]
+    named = unnamed if unnamed and record["case_id"] == UNNAMED_CASE else record["case_id"]
+    return rows_of_record({**record, "case_id": named}, place=str(path))
+
+
+def rows_of_record(record: Mapping[str, Any], *, place: str) -> ResultRows:
+    """The lesions of one case from its ``result.json`` as data; ``place`` is what messages call it."""
     ids = [lesion["id"] for lesion in record["lesions"]]
     return ResultRows(
         carried=(),
-        rows=tuple({"case_id": case_id, "lesion_id": name, **lesion_cells(record, name)} for name in ids),
-        places=tuple(f"{path}, lesion {name}" for name in ids),
+        rows=tuple({"case_id": record["case_id"], "lesion_id": name, **lesion_cells(record, name)} for name in ids),
+        places=tuple(f"{place}, lesion {name}" for name in ids),
     )
 
 
