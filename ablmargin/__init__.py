@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ablmargin.agreement.load import compare
+    from ablmargin.agreement.load import Agreement, compare
     from ablmargin.analysis import Analysis
     from ablmargin.case import Case, Exam, Lesion, RasMutation
     from ablmargin.clinical.criteria import Verdict
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ablmargin.volume import LabelMask, Structure, Volume
 
 _HOMES = {
-    "ablmargin.agreement.load": ("compare",),
+    "ablmargin.agreement.load": ("Agreement", "compare"),
     "ablmargin.analysis": ("Analysis",),
     "ablmargin.case": ("Case", "Exam", "Lesion", "RasMutation"),
     "ablmargin.clinical.criteria": ("Verdict",),
@@ -49,6 +49,7 @@ _HOMES = {
 
 __all__ = [
     "AblMarginError",
+    "Agreement",
     "Analysis",
     "Case",
     "CaseRequest",

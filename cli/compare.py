@@ -36,8 +36,7 @@ def compare(
 ) -> int:
     """Agreement of readers, programs or versions over the same lesions; see docs/compare.md."""
     from ablmargin.agreement.load import compare as compare_results
-    from ablmargin.agreement.page import comparison_json, save_comparison
-    from ablmargin.agreement.text import comparison_text
+    from ablmargin.agreement.page import comparison_json
 
     from .casework import Output
     from .terminal import say
@@ -45,8 +44,8 @@ def compare(
     Output(folder=out, can_overwrite=False).require_writable(results)
     comparison = compare_results(results, names=None if names is None else names.split(","), seed=seed)
     if out is not None:
-        save_comparison(comparison, out)
-    sys.stdout.write(comparison_json(comparison) if as_json else comparison_text(comparison))
+        comparison.save(out)
+    sys.stdout.write(comparison_json(comparison) if as_json else str(comparison))
     if out is not None:
         say(f"Written to {out}: open {out / 'comparison.html'}")
     return 0

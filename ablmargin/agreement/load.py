@@ -1,14 +1,19 @@
-"""From results to readings that can be compared."""
+"""From results to their comparison, as notebooks and the command line have it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablmargin.agreement.comparison import Comparison, compare_readings
+from ablmargin.agreement.page import pictures_of, save_comparison
 from ablmargin.agreement.readings import LesionKey, Reading, Readings
+from ablmargin.agreement.record import comparison_record
+from ablmargin.agreement.text import comparison_text
 from ablmargin.clinical.criteria import THRESHOLDS_MM
 from ablmargin.errors import Fault, InputError, UsageError, printable
 from ablmargin.results.files import Source, read_results
@@ -21,7 +26,32 @@ _TABLE_NAMES = {"results", "result"}
 _SHOWN_LESIONS = 3
 
 
-def compare(results: Sequence[Source | DataFrame], *, names: Sequence[str] | None = None, seed: int = 0) -> Comparison:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement(Comparison):
+    """A comparison that prints, shows and saves itself: ``print`` gives tables, a notebook the plots as well."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain data; see docs/compare.md."""
+        return comparison_record(self)
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write page, plots and tables into a new folder and return its path; UsageError if it holds something."""
+        save_comparison(self, Path(folder))
+        return Path(folder)
+
+    def __str__(self) -> str:
+        return comparison_text(self)
+
+    def _repr_html_(self) -> str:
+        """Plots, then the tables."""
+        pictures = "".join(
+            f'<p><img src="{picture.uri}" alt="{picture.alternative}" style="width:100%;max-width:900px;background:white"></p>'
+            for picture in pictures_of(self)
+        )
+        return f"{pictures}<pre>{escape(str(self))}</pre>"
+
+
+def compare(results: Sequence[Source | DataFrame], *, names: Sequence[str] | None = None, seed: int = 0) -> Agreement:
     """Compare readers, programs or versions over the same lesions.
 
     Parameters
@@ -53,7 +83,7 @@ def compare(results: Sequence[Source | DataFrame], *, names: Sequence[str] | Non
     comparison = compare_readings(readings, seed=seed)
     if not comparison.matched.common:
         raise InputError(_nothing_common(readings))
-    return comparison
+    return Agreement(**{field.name: getattr(comparison, field.name) for field in fields(Comparison)})
 
 
 class _Reader:

@@ -73,6 +73,11 @@ def comparison_html(comparison: Comparison) -> str:
     return _page(comparison, _drawings(comparison))
 
 
+def pictures_of(comparison: Comparison) -> list[Picture]:
+    """A plot of every pair that has margins."""
+    return [_picture(drawing) for drawing in _drawings(comparison) if drawing is not None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Drawing:
     svg: str
@@ -87,6 +92,10 @@ def _drawings(comparison: Comparison) -> list[_Drawing | None]:
 def _drawing(comparison: Comparison, pair: PairAgreement) -> _Drawing:
     figure = draw_pair(pair, comparison.flipped(pair))
     return _Drawing(svg=svg_text(figure), png=png_bytes(figure))
+
+
+def _picture(drawing: _Drawing) -> Picture:
+    return Picture.of(drawing.png, _ALTERNATIVE, _CAPTION)
 
 
 def _page(comparison: Comparison, drawings: Sequence[_Drawing | None]) -> str:
@@ -109,7 +118,7 @@ def _pair(pair: PairAgreement, drawing: _Drawing | None) -> dict[str, Any]:
     return {
         "title": pair_title(pair),
         "summary": pair_summary(pair),
-        "picture": drawing and Picture.of(drawing.png, _ALTERNATIVE, _CAPTION),
+        "picture": drawing and _picture(drawing),
         "lines": margin_lines(pair.margins, first=pair.first, second=pair.second) if pair.margins else [],
         "verdicts": verdict_rows(pair.verdicts),
     }

@@ -88,9 +88,10 @@ def _of_json(path: Path, *, unnamed: str | None = None) -> ResultRows:
 def rows_of_record(record: Mapping[str, Any], *, place: str) -> ResultRows:
     """The lesions of one case from its ``result.json`` as data; ``place`` is what messages call it."""
     ids = [lesion["id"] for lesion in record["lesions"]]
+    cells = [{"case_id": record["case_id"], "lesion_id": name, **lesion_cells(record, name)} for name in ids]
     return ResultRows(
         carried=(),
-        rows=tuple({"case_id": record["case_id"], "lesion_id": name, **lesion_cells(record, name)} for name in ids),
+        rows=tuple({name: None if cell == "" else cell for name, cell in row.items()} for row in cells),
         places=tuple(f"{place}, lesion {name}" for name in ids),
     )
 

@@ -14,7 +14,6 @@ import pytest
 
 import ablmargin
 from ablmargin.agreement.page import comparison_html, comparison_json
-from ablmargin.agreement.text import comparison_text
 from ablmargin.errors import InputError, UsageError
 from ablmargin_cli.main import main
 
@@ -90,7 +89,7 @@ def test_pairs_use_the_lesions_that_both_have(two, tmp_path):
     assert [pair.lesions for pair in comparison.pairs] == [8, 5, 5]
     assert comparison.overall.lesions == 5
     assert comparison.matched.unmatched == {(f"c{n}", "1"): ("radiologist", "program") for n in (5, 6, 7)}
-    assert comparison_text(comparison).count("only in radiologist and program") == 3
+    assert str(comparison).count("only in radiologist and program") == 3
 
 
 def test_verdicts_with_bounds_and_reservations_are_compared_as_given(tmp_path):
@@ -104,14 +103,14 @@ def test_verdicts_with_bounds_and_reservations_are_compared_as_given(tmp_path):
     ((key, questions),) = comparison.flips
     assert key == ("p1", "1")
     assert [question.key for question in questions] == ["verdict", "verdict_5"]
-    assert "7.0 mm (4.0 to 9.0): indeterminate" in comparison_text(comparison)
+    assert "7.0 mm (4.0 to 9.0): indeterminate" in str(comparison)
 
 
 def test_refused_and_withheld_lesions_are_told(tmp_path):
     head = "case_id,lesion_id,mam_mm,status,error_code"
     (tmp_path / "a.csv").write_text(f"{head}\np,1,3,complete,\nq,1,,,GEOM_GAP\nr,1,,withheld,\n", encoding="utf-8")
     (tmp_path / "b.csv").write_text(f"{head}\np,1,4,complete,\nq,1,2,complete,\nr,1,2,,\n", encoding="utf-8")
-    text = comparison_text(ablmargin.compare([tmp_path / "a.csv", tmp_path / "b.csv"]))
+    text = str(ablmargin.compare([tmp_path / "a.csv", tmp_path / "b.csv"]))
     assert "a: GEOM_GAP" in text
     assert "a: registration failed" in text
 
@@ -132,6 +131,17 @@ def test_a_page_shows_names_and_ids_as_text(tmp_path):
     assert "&lt;script&gt;" in page
     assert "<i>" not in page
     assert not re.findall(r"(?:src|href)=\"(?!data:)", page), "nothing is fetched"
+
+
+def test_a_notebook_shows_plots_and_tables_and_saves(two, tmp_path):
+    agreement = ablmargin.compare(two, names=["<b>A", "B"])
+    shown = agreement._repr_html_()
+    assert shown.count("<img") == 1
+    assert "<b>A" not in shown
+    assert "limit of agreement" in shown
+    assert json.loads((agreement.save(tmp_path / "o") / "comparison.json").read_text()) == agreement.to_dict()
+    with pytest.raises(UsageError, match="isn't empty"):
+        agreement.save(tmp_path / "o")
 
 
 def test_a_table_for_spreadsheets_runs_no_formula(tmp_path):
@@ -186,9 +196,7 @@ def test_readers_who_ask_for_different_margins_are_told(tmp_path):
         rows = [f"c{number},1,{mm},{required}" for number, mm in enumerate(MARGINS)]
         head = "case_id,lesion_id,mam_mm,required_margin_mm"
         (tmp_path / f"{name}.csv").write_text("\n".join([head, *rows]), encoding="utf-8")
-    assert "different margins at 8 lesions" in comparison_text(
-        ablmargin.compare([tmp_path / "a.csv", tmp_path / "b.csv"])
-    )
+    assert "different margins at 8 lesions" in str(ablmargin.compare([tmp_path / "a.csv", tmp_path / "b.csv"]))
 
 
 def test_a_large_comparison_is_quick_and_whole(tmp_path):

@@ -13,7 +13,11 @@ from report_cases import good_quality, measured_case
 
 import ablmargin
 from ablmargin.batch.columns import ALL_COLUMNS
+from ablmargin.batch.journal import Journal
+from ablmargin.batch.manifest import Manifest, ManifestCase, ManifestRow
+from ablmargin.batch.results import write_results
 from ablmargin.errors import InputError, MissingExtraError
+from ablmargin.intake import CaseRequest
 from ablmargin.report.record import result_record
 from ablmargin.result import CaseResult
 from ablmargin.results import frame, rows
@@ -167,3 +171,43 @@ def test_missing_packages_are_named(result, tmp_path, monkeypatch):
     monkeypatch.setattr(rows, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match="pyarrow"):
         rows.rows_of_table(tmp_path / "t.parquet")
+
+
+def batch_folder(result: CaseResult, out: Path) -> Path:
+    """A batch with a finished and a refused case and two columns of its manifest's own."""
+    save(result, out / "case-1", case_id="case-1")
+    journal = Journal(out, "all")
+    journal.write("done", case_id="case-1")
+    journal.write("failed", case_id="case-2", error_code="GEOM_GAP", error="-3 slices: found a gap")
+    named = [("case-1", ("007", "12.5")), ("case-2", ("=A1", ""))]
+    cases = [CaseRequest(pre=out, post=out, case_id=name) for name, _ in named]
+    manifest = Manifest(
+        cases=tuple(ManifestCase(request=case, lesion_ids=()) for case in cases),
+        rows=tuple(
+            ManifestRow(
+                case_id=name, lesion_id="1", number=2, carried=dict(zip(("ward", "months"), cells, strict=True))
+            )
+            for name, cells in named
+        ),
+        carried_columns=("ward", "months"),
+    )
+    (out / ".batch" / "locks").mkdir(parents=True, exist_ok=True)
+    write_results(out, manifest)
+    return out
+
+
+def test_a_batch_is_read_with_its_refused_cases_and_own_columns(result, tmp_path):
+    out = batch_folder(result, tmp_path / "batch")
+    table = ablmargin.load_results(out)
+    assert list(table.columns)[:4] == ["case_id", "lesion_id", "ward", "months"]
+    assert table.error_code.tolist()[1] == "GEOM_GAP"
+    assert table.error.tolist()[1] == "-3 slices: found a gap"
+    assert table.ward.tolist() == ["007", "=A1"]
+    assert table.months.tolist()[0] == 12.5
+    assert np.isnan(table.months[1])
+    assert np.isnan(table.mam_mm[1])
+    case = ablmargin.load_results(out / "case-1")
+    pd.testing.assert_frame_equal(table.loc[:0, list(case.columns)], case)
+    pd.testing.assert_frame_equal(ablmargin.load_results(out / "results.csv"), table)
+    (out / "results.parquet").unlink()
+    pd.testing.assert_frame_equal(ablmargin.load_results(out), table)
