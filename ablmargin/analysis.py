@@ -114,10 +114,10 @@ class Analysis(Findings):
         head = "".join(f"<th {_CELL}>{text}</th>" for text in _HEAD)
         rows = "".join(_row(lesion) for lesion in self.lesions)
         more = [f"registration {self.registration.quality}"] if self.registration else []
-        more += [f"{len(self.warnings)} warnings"] if self.warnings else []
+        more += [f"warnings: {', '.join(one.code for one in self.warnings)}"] if self.warnings else []
         return (
             f"<div><b>{name}{_colored(verdict)}</b><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-            f"<small>{'; '.join(more)}{'. ' * bool(more)}<b>{escape(DISCLAIMER)}</b></small></div>"
+            f"<small>{escape('; '.join(more))}{'. ' * bool(more)}<b>{escape(DISCLAIMER)}</b></small></div>"
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from ablmargin.geometry import FloatArray
 
@@ -44,8 +45,19 @@ class Estimate:
         return cls(value=known, lower=lower, upper=upper)
 
 
-def resamples_by_case(case_ids: Sequence[str], *, seed: int = 0, count: int = RESAMPLES) -> list[Rows] | None:
-    """Rows of lesions drawn case by case with replacement; None if no case has two, so that lesions are independent.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resamples:
+    """Rows of lesions drawn again and again, case by case; as many as the drawn cases have, so lengths differ.
+
+    ``rows`` is empty for fewer than 5 cases.
+    """
+
+    rows: tuple[Rows, ...]
+    cases: int
+
+
+def resamples_by_case(case_ids: Sequence[str], *, seed: int = 0, count: int = RESAMPLES) -> Resamples | None:
+    """Draw cases with replacement; None if no case has two lesions, so that lesions are independent.
 
     Lesions of one patient share images and their registration. Drawn one by one they would look like more evidence
     than they are.
@@ -54,38 +66,50 @@ def resamples_by_case(case_ids: Sequence[str], *, seed: int = 0, count: int = RE
     ----------
     case_ids : sequence of str, length n
         Whose lesion each row is.
-
-    Returns
-    -------
-    list of ndarray of int, or None
-        As many lesions as their cases have, so lengths differ. Empty for fewer than 5 cases.
     """
-    _, case_of_row = np.unique(np.asarray(case_ids, dtype=object).astype(str), return_inverse=True)
+    case_of_row = case_numbers(case_ids)
     cases = int(case_of_row.max(initial=-1)) + 1
     if cases == len(case_of_row):
         return None
     if cases < FEWEST_CASES:
-        return []
+        return Resamples(rows=(), cases=cases)
     rows_of_case = [np.flatnonzero(case_of_row == case) for case in range(cases)]
     draw = np.random.default_rng(seed).integers(0, cases, size=(count, cases))
-    return [np.concatenate([rows_of_case[case] for case in cases_drawn]) for cases_drawn in draw]
+    rows = tuple(np.concatenate([rows_of_case[case] for case in cases_drawn]) for cases_drawn in draw)
+    return Resamples(rows=rows, cases=cases)
+
+
+def case_numbers(case_ids: Sequence[str]) -> Rows:
+    """Cases numbered from 0, in the order of their names."""
+    numbers: Rows = np.unique(np.array([*case_ids], dtype=str), return_inverse=True)[1]
+    return numbers
 
 
 def percentile_intervals(
-    figures: Callable[[Rows], Sequence[float]], resamples: Sequence[Rows], *, count: int
+    figures: Callable[[Rows], Sequence[float]], resamples: Resamples, *, count: int
 ) -> list[tuple[float, float]]:
-    """Percentile bootstrap intervals of ``count`` figures that are computed together; NaN where too few are defined."""
-    if not resamples:
+    """Bootstrap intervals of ``count`` figures that are computed together; NaN where too few are defined.
+
+    Percentiles, taken further out the fewer the cases, as Student's t reaches farther than the normal distribution.
+
+    References
+    ----------
+    Hesterberg, Am Stat 2015;69:371, section 4.3 (expanded percentile interval), doi:10.1080/00031305.2015.1089789
+    """
+    if not resamples.rows:
         return [NO_INTERVAL] * count
-    drawn = np.array([figures(rows) for rows in resamples], float)
-    return [_percentiles(column) for column in drawn.T]
+    drawn = np.array([figures(rows) for rows in resamples.rows], float)
+    cases = resamples.cases
+    reach = np.sqrt(cases / (cases - 1)) * stats.t.ppf((1 + CONFIDENCE) / 2, cases - 1)
+    tail = float(stats.norm.sf(reach))
+    return [_percentiles(column, tail) for column in drawn.T]
 
 
-def _percentiles(values: FloatArray) -> tuple[float, float]:
+def _percentiles(values: FloatArray, tail: float) -> tuple[float, float]:
     defined = values[np.isfinite(values)]
     if len(defined) < FEWEST_DEFINED * len(values):
         return NO_INTERVAL
-    lower, upper = np.quantile(defined, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    lower, upper = np.quantile(defined, [tail, 1 - tail])
     return float(lower), float(upper)
 
 

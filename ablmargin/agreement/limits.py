@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from ablmargin.agreement.estimate import CONFIDENCE, NO_INTERVAL
+from ablmargin.agreement.estimate import CONFIDENCE, NO_INTERVAL, Rows
 from ablmargin.geometry import FloatArray
 
 LIMIT_SD = 1.96
@@ -39,6 +39,43 @@ def limits_intervals_mm(differences_mm: FloatArray) -> list[tuple[float, float]]
     of_bias = stats.t.ppf(tails, n - 1) / np.sqrt(n)
     of_upper = stats.nct.ppf(tails, n - 1, LIMIT_SD * np.sqrt(n)) / np.sqrt(n)
     return [_pair(bias + sd * factors) for factors in (of_bias, -of_upper[::-1], of_upper)]
+
+
+def limits_over_cases_mm(
+    differences_mm: FloatArray, case_of_row: Rows
+) -> tuple[tuple[float, float, float, float], list[tuple[float, float]]]:
+    """Bias, limits of agreement and standard deviation where cases have several lesions, and intervals of the first three.
+
+    Each case counts once in the bias; the variance is that between cases and that within them.
+
+    Parameters
+    ----------
+    differences_mm : ndarray, shape (n,)
+    case_of_row : ndarray of int, shape (n,)
+        Numbers of the cases, from 0; fewer cases than lesions.
+
+    References
+    ----------
+    Zou, Stat Methods Med Res 2013;22:630, doi:10.1177/0962280211402548
+    """
+    lesions = np.bincount(case_of_row)
+    means = np.bincount(case_of_row, weights=differences_mm) / lesions
+    cases, within_freedom = len(means), len(differences_mm) - len(means)
+    bias = float(means.mean())
+    inner = float(np.square(differences_mm - means[case_of_row]).sum() / within_freedom)
+    if cases < 2:
+        return (bias, *NO_INTERVAL, float("nan")), [NO_INTERVAL] * 3
+    parts = np.array([means.var(ddof=1), (1 - np.mean(1 / lesions)) * inner])
+    total = float(parts.sum())
+    sd, error = float(np.sqrt(total)), float(np.sqrt(parts[0] / cases) * stats.t.ppf((1 + CONFIDENCE) / 2, cases - 1))
+    freedom = np.array([cases - 1, within_freedom])
+    low, high = (parts * (freedom / stats.chi2.ppf((1 + side * CONFIDENCE) / 2, freedom) - 1) for side in (1, -1))
+    less = LIMIT_SD * (sd - np.sqrt(max(total - np.hypot(*low), 0.0)))
+    more = LIMIT_SD * (np.sqrt(total + np.hypot(*high)) - sd)
+    inward, outward = float(np.hypot(error, less)), float(np.hypot(error, more))
+    lower, upper = bias - LIMIT_SD * sd, bias + LIMIT_SD * sd
+    intervals = [(bias - error, bias + error), (lower - outward, lower + inward), (upper - inward, upper + outward)]
+    return (bias, lower, upper, sd), intervals
 
 
 def slope(first_mm: FloatArray, second_mm: FloatArray) -> float:

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablmargin.agreement.estimate import NO_INTERVAL, Estimate, Rows, percentile_intervals, resamples_by_case
+from ablmargin.agreement.estimate import (
+    NO_INTERVAL,
+    Estimate,
+    Rows,
+    case_numbers,
+    percentile_intervals,
+    resamples_by_case,
+)
 from ablmargin.agreement.icc import (
     MeanSquares,
     icc_agreement,
@@ -15,7 +22,14 @@ from ablmargin.agreement.icc import (
     icc_consistency,
     icc_consistency_interval,
 )
-from ablmargin.agreement.limits import limits_intervals_mm, limits_mm, slope, slope_interval, spread_mm
+from ablmargin.agreement.limits import (
+    limits_intervals_mm,
+    limits_mm,
+    limits_over_cases_mm,
+    slope,
+    slope_interval,
+    spread_mm,
+)
 from ablmargin.agreement.readings import LesionKey, Readings
 from ablmargin.geometry import FloatArray
 
@@ -75,18 +89,15 @@ def margins_mm_of(readings: Sequence[Readings], keys: Sequence[LesionKey]) -> Fl
 def margin_agreement(keys: tuple[LesionKey, ...], margins_mm: FloatArray, *, seed: int) -> MarginAgreement:
     """Compare two readers' margins, shape (lesions, 2), at least one lesion."""
     first, second = margins_mm.T
-
-    def figures(rows: Rows) -> tuple[float, ...]:
-        differences = second[rows] - first[rows]
-        return *limits_mm(differences), spread_mm(differences), slope(first[rows], second[rows])
-
-    values = figures(np.arange(len(keys)))
-    resamples = resamples_by_case([case_id for case_id, _ in keys], seed=seed)
+    case_ids = [case_id for case_id, _ in keys]
+    resamples = resamples_by_case(case_ids, seed=seed)
     if resamples is None:
-        intervals = [*limits_intervals_mm(second - first), NO_INTERVAL, slope_interval(first, second)]
+        values = (*limits_mm(second - first), spread_mm(second - first))
+        intervals, of_slope = limits_intervals_mm(second - first), slope_interval(first, second)
     else:
-        intervals = percentile_intervals(figures, resamples, count=len(values))
-    bias, lower, upper, sd, rise = map(Estimate.of, values, intervals)
+        values, intervals = limits_over_cases_mm(second - first, case_numbers(case_ids))
+        (of_slope,) = percentile_intervals(lambda rows: [slope(first[rows], second[rows])], resamples, count=1)
+    bias, lower, upper, sd = map(Estimate.of, values, [*intervals, NO_INTERVAL])
     agreement, consistency = icc_of(keys, margins_mm, seed=seed)
     return MarginAgreement(
         keys=keys,
@@ -96,7 +107,7 @@ def margin_agreement(keys: tuple[LesionKey, ...], margins_mm: FloatArray, *, see
         sd_mm=sd,
         lower_limit_mm=lower,
         upper_limit_mm=upper,
-        slope=rise,
+        slope=Estimate.of(slope(first, second), of_slope),
         icc_agreement=agreement,
         icc_consistency=consistency,
     )

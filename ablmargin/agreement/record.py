@@ -30,7 +30,7 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
         "readers": list(comparison.names),
         "lesions": len(matched.common),
         "cases": comparison.cases,
-        "intervals": "bootstrap by case" if comparison.is_clustered else "analytic",
+        "intervals": "by case" if comparison.is_clustered else "by lesion",
         "remarks": list(remarks(comparison)),
         "pairs": [_pair_record(pair) for pair in comparison.pairs],
         "overall": overall

@@ -13,7 +13,7 @@ from ablmargin.agreement.verdicts import VerdictAgreement
 
 UNKNOWN = "–"
 NEAR_MM = (1.0, 2.0)
-FEW_CASES = 20
+FEW_CASES = 10
 """A bootstrap of fewer cases makes its intervals too narrow."""
 
 
@@ -118,12 +118,13 @@ def remarks(comparison: Comparison) -> Iterator[str]:
     cases = comparison.cases
     if not comparison.is_clustered:
         yield "Each case has one lesion, so intervals take lesions for independent; those of margins also take normal differences."
-    elif cases < FEWEST_CASES:
-        yield "Lesions of one case aren't independent, and from so few cases no interval can be told."
     else:
-        yield "Lesions of one case aren't independent, so intervals come from a bootstrap that draws cases."
+        yield (
+            "Lesions of one case aren't independent. Bias and limits of agreement count each case once; all other intervals "
+            + ("need more cases." if cases < FEWEST_CASES else "come from a bootstrap that draws cases.")
+        )
     if comparison.is_clustered and FEWEST_CASES <= cases < FEW_CASES:
-        yield "With so few cases these intervals are rather too narrow."
+        yield "With so few cases the intervals of the bootstrap are rather too narrow."
     differing = _differing_rules(comparison)
     if differing:
         yield f"Readers asked for different margins at {_count(differing, 'lesion')}: there verdicts differ without a difference in margin."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 
 from ablmargin.agreement.comparison import Comparison
 from ablmargin.agreement.sheet import (
@@ -22,13 +23,16 @@ from ablmargin.agreement.verdicts import VerdictAgreement
 from ablmargin.errors import printable
 from ablmargin.report import DISCLAIMER
 
+WIDTH = 110
+"""Of sentences; tables are as wide as they are."""
 SHOWN = 20
 """Lesions of a list; --json and --out have all."""
 
 
 def comparison_text(comparison: Comparison) -> str:
     """The whole comparison, tables aligned by spaces."""
-    lines = [f"Agreement of {title(comparison)}", *remarks(comparison)]
+    lines = [printable(f"Agreement of {title(comparison)}")]
+    lines += [line for remark in remarks(comparison) for line in wrap(remark, WIDTH)]
     for pair in comparison.pairs:
         lines += ["", f"{pair_title(pair)}: margins"]
         if pair.margins is None:

@@ -99,6 +99,7 @@ def test_lesions_of_one_case_alone_have_no_intervals():
     one, other = reader("A", FIRST, cases=["p"] * 6), reader("B", FIRST[::-1], cases=["p"] * 6)
     margins = compare_readings([one, other]).pairs[0].margins
     assert margins.bias_mm.value == pytest.approx(0.0)
+    assert margins.sd_mm.value is None
     assert margins.bias_mm.lower is None
     assert margins.icc_agreement.lower is None
 
