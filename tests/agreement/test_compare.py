@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import sys
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -142,6 +143,13 @@ def test_a_notebook_shows_plots_and_tables_and_saves(two, tmp_path):
     assert json.loads((agreement.save(tmp_path / "o") / "comparison.json").read_text()) == agreement.to_dict()
     with pytest.raises(UsageError, match="isn't empty"):
         agreement.save(tmp_path / "o")
+
+
+def test_the_command_needs_no_extra(two, monkeypatch, capsys):
+    for package in ("pandas", "pyarrow", "dask", "distributed"):
+        monkeypatch.setitem(sys.modules, package, None)
+    assert main(["compare", *map(str, two)]) == 0
+    assert "bias" in capsys.readouterr().out
 
 
 def test_a_table_for_spreadsheets_runs_no_formula(tmp_path):

@@ -14,6 +14,8 @@ import pytest
 from nbclient import NotebookClient
 
 from ablmargin.batch.columns import ALL_COLUMNS
+from ablmargin.pairs import write_pair
+from ablmargin.simulation.phantom import simulate_phantom
 from ablmargin_cli.main import main
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -38,6 +40,31 @@ def test_the_example_runs(tmp_path, monkeypatch):
     assert "image/png" in shown["cell-09"]
     assert "Agreement of reader-a and reader-b over 2 lesions of 1 case" in shown["cell-11"]
     assert "bias" in shown["cell-13"]
+
+
+@pytest.mark.slow
+def test_the_code_of_the_page_runs(tmp_path, monkeypatch, capsys):
+    pair = write_pair(simulate_phantom("thin-margin", coarse=2.0), tmp_path / "pair")
+    patient = tmp_path / "patient"
+    patient.mkdir()
+    for source, name in (
+        (pair.pre, "ct-before"),
+        (pair.post, "ct-after"),
+        (pair.liver_pre, "liver-before.nii.gz"),
+        (pair.liver_post, "liver-after.nii.gz"),
+        (pair.tumors[0], "tumor.nii.gz"),
+        (pair.ablations[0], "zone.nii.gz"),
+    ):
+        (patient / name).symlink_to(source)
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "notebooks.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert len(blocks) == 3
+    names: dict = {}
+    for block in blocks:
+        exec(compile(block, "docs/notebooks.md", "exec"), names)
+    printed = capsys.readouterr().out
+    assert "case-17" in printed
+    assert "Agreement of once and again over 1 lesion of 1 case" in printed
 
 
 def test_every_column_is_documented():
