@@ -172,7 +172,9 @@ def pair_summary(pair: PairAgreement) -> str:
     parts = [f"{pair.second} minus {pair.first}: bias {with_interval(bias)} mm"]
     if lower.value is not None and upper.value is not None:
         parts.append(f"limits of agreement {_number(lower.value)} to {_number(upper.value)} mm")
-    parts += [f"same {one.question.title} for {with_interval(one.same, percent=True)}" for one in pair.verdicts[:1]]
+    parts += [
+        f"{one.question.title}: same answer for {with_interval(one.same, percent=True)}" for one in pair.verdicts[:1]
+    ]
     return "; ".join(parts) + "."
 
 
