@@ -15,6 +15,7 @@ from ablmargin.threads import one_blas_thread
 
 from .analyze import analyze
 from .batch import batch
+from .cohort import cohort
 from .compare import compare
 from .demo import demo
 from .inspect import inspect
@@ -38,7 +39,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (demo, inspect, analyze, batch, compare, margin, register, segment, simulate, validate):
+for command in (demo, inspect, analyze, batch, cohort, compare, margin, register, segment, simulate, validate):
     app.command()(command)
 
 

@@ -1,0 +1,50 @@
+"""Cells of text as numbers and flags. What can't be read raises ValueError, whose message says what was expected."""
+
+from __future__ import annotations
+
+import math
+
+YES, NO = frozenset({"1", "1.0", "yes", "y", "true"}), frozenset({"0", "0.0", "no", "n", "false"})
+
+
+def number(text: str) -> float:
+    """A finite number, decimal point only.
+
+    >>> number("-2.5")
+    -2.5
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError("a number")
+    return value
+
+
+def nonnegative(text: str) -> float:
+    """A finite number that isn't below 0."""
+    value = number(text)
+    if value < 0:
+        raise ValueError("a number from 0 on")
+    return value
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    value = number(text)
+    if not 0 <= value <= 1:
+        raise ValueError("a share from 0 to 1")
+    return value
+
+
+def flag(text: str) -> bool:
+    """Yes or no, as people and programs write it.
+
+    >>> flag("Yes"), flag("0"), flag("true")
+    (True, False, True)
+    """
+    word = text.lower()
+    if word not in YES | NO:
+        raise ValueError("0 or 1, yes or no, true or false")
+    return word in YES

@@ -1,0 +1,126 @@
+"""``cohort.html``: the flow of lesions first, then their margins, then how margins go with local progression.
+
+One file without scripts and without anything fetched: it opens offline and prints on A4. Whatever the data say is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from ablmargin.clinical.criteria import EVIDENCE, THRESHOLDS_MM, Verdict
+from ablmargin.cohort.analysis import Cohort
+from ablmargin.cohort.flow import NOT_REVIEWED, counted
+from ablmargin.cohort.groups import Group, Spread
+from ablmargin.report import DISCLAIMER
+from ablmargin.report.numbers import percent, signed_mm
+from ablmargin.report.palette import BANDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """A picture as SVG, what it shows in words, and a caption."""
+
+    svg: bytes
+    alternative: str
+    caption: str
+
+    @property
+    def uri(self) -> str:
+        return f"data:image/svg+xml;base64,{base64.b64encode(self.svg).decode('ascii')}"
+
+
+def cohort_html(cohort: Cohort, drawings: Mapping[str, Drawing]) -> str:
+    """The page of a cohort, pictures included."""
+    page = _environment().get_template("cohort.html.j2")
+    return page.render(
+        cohort=cohort,
+        flow=cohort.flow,
+        drawings=drawings,
+        disclaimer=DISCLAIMER,
+        headline=_headline(cohort),
+        cautions=cautions(cohort),
+        thresholds=THRESHOLDS_MM,
+        verdicts=list(Verdict),
+        bands=BANDS,
+        topics=_by_topic(cohort.groups),
+        evidence=EVIDENCE,
+    )
+
+
+def cautions(cohort: Cohort) -> list[str]:
+    """What must be known to read the page's numbers right, as sentences."""
+    flow = cohort.flow
+    told = []
+    if flow.left_out:
+        told.append(
+            f"{counted(flow.left_out, 'lesion')} of {flow.listed.lesions:,} ({percent(flow.left_out / flow.listed.lesions)}) "
+            "couldn’t be measured. If they differ from the others, what the others tell isn’t true of all."
+        )
+    unreviewed = sum(lesion.measured.reviewed is False for lesion in cohort.measured)
+    if unreviewed:
+        told.append(
+            f"{counted(unreviewed, 'measured lesion')} rest on {NOT_REVIEWED}: they are marked, have no verdict, and are left "
+            "out of the analysis of follow-up."
+        )
+    doubtful = sum(lesion.measured.quality == "doubtful" for lesion in cohort.measured)
+    if doubtful:
+        told.append(
+            f"The registration is doubtful for {counted(doubtful, 'lesion')}: their bounds are wide, they stay in."
+        )
+    return told
+
+
+def _by_topic(groups: Sequence[Group]) -> dict[str, list[Group]]:
+    topics: dict[str, list[Group]] = {}
+    for group in groups:
+        topics.setdefault(group.topic, []).append(group)
+    return topics
+
+
+def _headline(cohort: Cohort) -> str:
+    flow = cohort.flow
+    if not flow.listed.lesions:
+        return "No lesions."
+    if not flow.measured.lesions:
+        return f"None of {counted(flow.listed.lesions, 'lesion')} could be measured."
+    return (
+        f"{flow.measured.lesions:,} of {counted(flow.listed.lesions, 'lesion')} measured, in "
+        f"{counted(flow.measured.patients, 'patient')}: {flow.verdicts[Verdict.ADEQUATE]:,} with a margin wide enough, "
+        f"{flow.verdicts[Verdict.INADEQUATE]:,} not, {flow.verdicts[Verdict.INDETERMINATE]:,} undecided."
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader("ablmargin.cohort"), PackageLoader("ablmargin.report")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        mm=signed_mm, pct=percent, bare=_bare, spread_mm=_spread_mm, spread_pct=_spread_pct, lesions=_lesions
+    )
+    return environment
+
+
+def _bare(value_mm: float) -> str:
+    return signed_mm(value_mm).removesuffix(" mm")
+
+
+def _lesions(count: int) -> str:
+    return counted(count, "lesion")
+
+
+def _spread_mm(spread: Spread) -> str:
+    low, middle, high = spread.quartiles
+    return f"{_bare(middle)} mm ({_bare(low)} to {_bare(high)})"
+
+
+def _spread_pct(spread: Spread) -> str:
+    low, middle, high = spread.quartiles
+    return f"{percent(middle)} ({percent(low)} to {percent(high)})"

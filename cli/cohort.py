@@ -1,0 +1,56 @@
+"""``ablmargin cohort``: what the results of a batch tell together."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import options
+
+
+def cohort(
+    *,
+    results: Annotated[
+        Path,
+        typer.Argument(help="The folder of a batch, or its results.parquet or results.csv.", metavar="DIR"),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="The folder to make: cohort.html, cohort.json, tables/, figures/.", metavar="DIR"),
+    ],
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    config: options.Config = None,  # noqa: ARG001 - read before the others, as their defaults
+) -> int:
+    """Tables, plots and statistics over a batch's results, with follow-up where the manifest has it."""
+    from ablmargin.errors import MissingExtraError
+
+    try:
+        from ablmargin.cohort.analysis import analyze_cohort
+        from ablmargin.cohort.folder import cohort_json, write_cohort_folder
+        from ablmargin.cohort.table import read_results
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f'cohort needs {error.name}, which isn\'t installed: pip install "ablmargin[cohort]"'
+        ) from error
+
+    from .terminal import say
+
+    _require_free(out, results, overwrite=overwrite)
+    found = analyze_cohort(read_results(results))
+    write_cohort_folder(found, out, overwrite=overwrite)
+    if as_json:
+        sys.stdout.write(cohort_json(found))
+    say(f"Written to {out}: open {out / 'cohort.html'}")
+    return 0
+
+
+def _require_free(out: Path, results: Path, *, overwrite: bool) -> None:
+    """Refuse, before the work, a folder that holds anything but an earlier page, or that lies in the batch's."""
+    from .casework import Output
+
+    if not (overwrite and (out / "cohort.json").is_file()):
+        Output(folder=out, overwrite=False).require_writable([results])
