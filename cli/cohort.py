@@ -21,7 +21,16 @@ def cohort(
         Path,
         typer.Option("--out", help="The folder to make: cohort.html, cohort.json, tables/, figures/.", metavar="DIR"),
     ],
-    overwrite: options.Overwrite = False,
+    horizon_months: Annotated[
+        float,
+        typer.Option(
+            "--horizon", help="Until when progression is foretold, months (ROC, calibration).", min=1.0, max=240.0
+        ),
+    ] = 24.0,
+    seed: options.Seed = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier page; it is kept beside it.")
+    ] = False,
     as_json: options.Json = False,
     config: options.Config = None,  # noqa: ARG001 - read before the others, as their defaults
 ) -> int:
@@ -40,7 +49,7 @@ def cohort(
     from .terminal import say
 
     _require_free(out, results, overwrite=overwrite)
-    found = analyze_cohort(read_results(results))
+    found = analyze_cohort(read_results(results), horizon_months=horizon_months, seed=seed)
     write_cohort_folder(found, out, overwrite=overwrite)
     if as_json:
         sys.stdout.write(cohort_json(found))

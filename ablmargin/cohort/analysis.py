@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ablmargin.cohort.flow import Flow, flow_of, measured_among
+from ablmargin.cohort.flow import Flow, flow_of, followed_among, measured_among
 from ablmargin.cohort.groups import (
     Group,
     Spread,
@@ -16,12 +16,13 @@ from ablmargin.cohort.groups import (
     surface_spreads,
 )
 from ablmargin.cohort.lesion import Lesion
+from ablmargin.cohort.outcome import HORIZON_MONTHS, Outcome, outcome_of
 from ablmargin.cohort.table import Results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cohort:
-    """A cohort's lesions and what they tell together."""
+    """A cohort's lesions and what they tell together; ``outcome`` is None where nobody was followed."""
 
     lesions: tuple[Lesion, ...]
     measured: tuple[Lesion, ...]
@@ -32,10 +33,21 @@ class Cohort:
     error: Spread | None
     coverage: Mapping[int, Spread]
     surface: Mapping[str, Spread]
+    has_followup: bool
+    outcome: Outcome | None
 
 
-def analyze_cohort(results: Results) -> Cohort:
-    """Count, group and summarize the lesions of a batch."""
+def analyze_cohort(results: Results, *, horizon_months: float = HORIZON_MONTHS, seed: int = 0) -> Cohort:
+    """Count, group and summarize the lesions of a batch, and set margins against follow-up where there is some.
+
+    Parameters
+    ----------
+    results : Results
+    horizon_months : float
+        Until when progression is foretold, for ROC curve and calibration.
+    seed : int
+        Of the resampling behind the ROC curve's intervals.
+    """
     measured = measured_among(results.lesions)
     return Cohort(
         lesions=results.lesions,
@@ -47,4 +59,11 @@ def analyze_cohort(results: Results) -> Cohort:
         error=error_spread(measured),
         coverage=coverage_spreads(measured),
         surface=surface_spreads(measured),
+        has_followup=any(lesion.followup is not None for lesion in results.lesions),
+        outcome=outcome_of(
+            followed_among(measured),
+            horizon_months=horizon_months,
+            seed=seed,
+            deaths_told=bool({"death", "event"} & set(results.followup_columns)),
+        ),
     )

@@ -8,15 +8,21 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from ablmargin.clinical.criteria import EVIDENCE, THRESHOLDS_MM, Verdict
 from ablmargin.cohort.analysis import Cohort
+from ablmargin.cohort.cox import CoxModel
 from ablmargin.cohort.flow import NOT_REVIEWED, counted
 from ablmargin.cohort.groups import Group, Spread
+from ablmargin.cohort.outcome import Outcome, Unfit
+from ablmargin.cohort.roc import RESAMPLES
+from ablmargin.cohort.wording import bare_mm, p_value_text, p_value_told, ranged, ranged_percent, share_until
 from ablmargin.report import DISCLAIMER
-from ablmargin.report.numbers import percent, signed_mm
+from ablmargin.report.numbers import percent
 from ablmargin.report.palette import BANDS
 
 
@@ -48,6 +54,8 @@ def cohort_html(cohort: Cohort, drawings: Mapping[str, Drawing]) -> str:
         bands=BANDS,
         topics=_by_topic(cohort.groups),
         evidence=EVIDENCE,
+        resamples=RESAMPLES,
+        **_outcome_parts(cohort.outcome),
     )
 
 
@@ -72,6 +80,20 @@ def cautions(cohort: Cohort) -> list[str]:
             f"The registration is doubtful for {counted(doubtful, 'lesion')}: their bounds are wide, they stay in."
         )
     return told
+
+
+def _outcome_parts(outcome: Outcome | None) -> dict[str, Any]:
+    if outcome is None:
+        return {"outcome": None}
+    ratios = [model for model in outcome.models if isinstance(model, CoxModel)]
+    bent = [term.name for model in ratios for term in model.terms if term.proportional_p < 0.05]
+    return {
+        "outcome": outcome,
+        "horizon": f"{outcome.horizon_months:g}",
+        "ratios": ratios,
+        "not_proportional": list(dict.fromkeys(bent)),
+        "unfit": [model for model in outcome.models if isinstance(model, Unfit)],
+    }
 
 
 def _by_topic(groups: Sequence[Group]) -> dict[str, list[Group]]:
@@ -103,22 +125,24 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        mm=signed_mm, pct=percent, bare=_bare, spread_mm=_spread_mm, spread_pct=_spread_pct, lesions=_lesions
+        pct=percent,
+        bare=bare_mm,
+        spread_mm=_spread_mm,
+        spread_pct=_spread_pct,
+        lesions=partial(counted, noun="lesion"),
+        patients=partial(counted, noun="patient"),
+        p_value=p_value_text,
+        p_told=p_value_told,
+        ranged=ranged,
+        ranged_pct=ranged_percent,
+        until=share_until,
     )
     return environment
 
 
-def _bare(value_mm: float) -> str:
-    return signed_mm(value_mm).removesuffix(" mm")
-
-
-def _lesions(count: int) -> str:
-    return counted(count, "lesion")
-
-
 def _spread_mm(spread: Spread) -> str:
     low, middle, high = spread.quartiles
-    return f"{_bare(middle)} mm ({_bare(low)} to {_bare(high)})"
+    return f"{bare_mm(middle)} mm ({bare_mm(low)} to {bare_mm(high)})"
 
 
 def _spread_pct(spread: Spread) -> str:

@@ -95,14 +95,14 @@ def draw_errors(lesions: Sequence[Lesion]) -> bytes | None:
         told = [(sd_mm, one.margin_mm) for sd_mm, one in known if one.quality == quality]
         if told:
             errors_mm, margins_mm = zip(*told, strict=True)
-            label = f"{quality or 'quality not known'} ({len(told)})"
+            label = f"registration {quality or 'of unknown quality'} ({len(told)})"
             axis.plot(errors_mm, _clipped(margins_mm), marker, color=color, fillstyle="none", markersize=5, label=label)
     for threshold in THRESHOLDS_MM:
         axis.axhline(threshold, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
     axis.set(xlabel="Local error of the registration (sd), mm", ylabel="Minimum margin, mm")
     axis.set_xlim(left=0)
     plain(axis)
-    figure.legend(loc="outside upper left", ncols=3, fontsize=8.5, frameon=False, title="Registration")
+    figure.legend(loc="outside upper left", ncols=3, fontsize=8.5, frameon=False)
     return svg_bytes(figure)
 
 

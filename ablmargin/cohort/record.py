@@ -8,6 +8,7 @@ from typing import Any
 from ablmargin.cohort.analysis import Cohort
 from ablmargin.cohort.flow import Flow, Numbers
 from ablmargin.cohort.groups import Group, Spread
+from ablmargin.cohort.outcomerecord import outcome_record
 from ablmargin.report import DISCLAIMER
 from ablmargin.report.record import rounded
 from ablmargin.result import software_versions
@@ -26,6 +27,7 @@ def cohort_record(cohort: Cohort) -> dict[str, Any]:
         "registration": {"quality": dict(cohort.qualities), "sd_mm": _spread(cohort.error)},
         "surface_share": {key: _spread(spread) for key, spread in cohort.surface.items()},
         "coverage": {str(mm): _spread(spread) for mm, spread in cohort.coverage.items()},
+        "followup": None if cohort.outcome is None else outcome_record(cohort.outcome),
         "software": software_versions(*PACKAGES),
     }
 

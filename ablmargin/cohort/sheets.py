@@ -11,6 +11,9 @@ from ablmargin.clinical.criteria import THRESHOLDS_MM, Verdict
 from ablmargin.cohort.analysis import Cohort
 from ablmargin.cohort.flow import why_not_followed
 from ablmargin.cohort.lesion import Lesion
+from ablmargin.cohort.outcome import Outcome, Unfit
+from ablmargin.cohort.survival import at_risk
+from ablmargin.report.palette import BANDS
 from ablmargin.report.record import rounded
 
 LESION_COLUMNS = (
@@ -43,13 +46,32 @@ GROUP_COLUMNS = (
     *(f"{verdict.value}_at_{mm:g}_mm" for mm in THRESHOLDS_MM for verdict in Verdict),
 )
 
+CURVE_COLUMNS = ("estimate", "band", "months", "share", "lower", "upper", "at_risk")
+RATIO_COLUMNS = (
+    "model",
+    "covariate",
+    "hazard_ratio",
+    "lower",
+    "upper",
+    "p",
+    "proportional_p",
+    "lesions",
+    "patients",
+    "progressions",
+    "reason",
+)
+
 
 def sheets_of(cohort: Cohort) -> dict[str, str]:
     """The tables by the names of their files, as text."""
-    return {
+    sheets = {
         "lesions": _csv(LESION_COLUMNS, (_lesion_row(lesion) for lesion in cohort.lesions)),
         "groups": _csv(GROUP_COLUMNS, _group_rows(cohort)),
     }
+    if cohort.outcome is not None:
+        sheets["progression"] = _csv(CURVE_COLUMNS, _curve_rows(cohort.outcome))
+        sheets["hazard_ratios"] = _csv(RATIO_COLUMNS, _ratio_rows(cohort.outcome))
+    return sheets
 
 
 def _lesion_row(lesion: Lesion) -> list[Any]:
@@ -78,6 +100,29 @@ def _group_rows(cohort: Cohort) -> Iterator[list[Any]]:
         lengths_mm = (group.lowest_mm, *group.quartiles_mm, group.highest_mm)
         verdicts = [group.by_threshold[mm][verdict] for mm in THRESHOLDS_MM for verdict in Verdict]
         yield [group.topic, group.name, group.count, *(rounded(value, 3) for value in lengths_mm), *verdicts]
+
+
+def _curve_rows(outcome: Outcome) -> Iterator[list[Any]]:
+    for band in outcome.bands:
+        own = outcome.histories.only(outcome.histories.band == BANDS.index(band.band))
+        for estimate, curve in (("kaplan_meier", band.progression), ("cumulative_incidence", band.incidence)):
+            if curve is None:
+                continue
+            steps = zip(curve.months, curve.share, curve.lower, curve.upper, strict=True)
+            for (month, *shares), count in zip(steps, at_risk(own, curve.months), strict=True):
+                yield [estimate, band.band.key, rounded(month, 3), *(rounded(share, 5) for share in shares), count]
+
+
+def _ratio_rows(outcome: Outcome) -> Iterator[list[Any]]:
+    for model in outcome.models:
+        if isinstance(model, Unfit):
+            yield [" + ".join(model.terms), *[None] * 9, model.reason]
+            continue
+        name = " + ".join(term.name for term in model.terms)
+        for term in model.terms:
+            ratio = (rounded(value, 4) for value in (term.ratio, term.lower, term.upper))
+            p_values = (rounded(term.p_value, 6), rounded(term.proportional_p, 6))
+            yield [name, term.name, *ratio, *p_values, model.lesions, model.patients, model.events, None]
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -1,0 +1,81 @@
+"""Whether predicted risks come true: each lesion's risk by a model that never saw its patient, against what happened."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ablmargin.cohort.cox import NoFitError, fit_cox
+from ablmargin.cohort.histories import Histories
+from ablmargin.cohort.roc import Ranged
+from ablmargin.cohort.survival import progression
+from ablmargin.geometry import FloatArray
+
+FOLDS = 10
+GROUPS = 4
+LEAST_EVENTS = 20
+LEAST_EVENTS_OF_TWO = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskGroup:
+    """Lesions of similar predicted risk: its mean, and the share with progression until the horizon."""
+
+    lesions: int
+    predicted: float
+    observed: Ranged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """``slope`` is 1 where predicted risks are as far apart as they should be, less where they are too extreme."""
+
+    horizon_months: float
+    terms: tuple[str, ...]
+    lesions: int
+    groups: tuple[RiskGroup, ...]
+    slope: Ranged
+
+
+def calibrate(histories: Histories, covariates: Mapping[str, FloatArray], horizon_months: float) -> Calibration:
+    """Predict each lesion's risk from other patients, and compare it with what happened.
+
+    Raises
+    ------
+    NoFitError
+        If there are too few progressions, or a model can't be fitted.
+    """
+    needed = LEAST_EVENTS if len(covariates) == 1 else LEAST_EVENTS_OF_TWO
+    if histories.progressions < needed:
+        raise NoFitError(f"{histories.progressions} progressions are too few to check predictions: it takes {needed}.")
+    matrix = np.column_stack(list(covariates.values()))
+    score, risk = np.empty(len(histories)), np.empty(len(histories))
+    fold = np.unique(histories.patient, return_inverse=True)[1] % FOLDS
+    for number in np.unique(fold):
+        others, own = fold != number, fold == number
+        model = fit_cox(histories.only(others), {name: values[others] for name, values in covariates.items()})
+        score[own], risk[own] = matrix[own] @ model.coefficients, model.risk_by(horizon_months, matrix[own])
+    (slope,) = fit_cox(histories, {"score": score}).terms
+    rank = np.argsort(np.argsort(risk, kind="stable"), kind="stable")
+    members = [rank * GROUPS // len(risk) == place for place in range(GROUPS)]
+    return Calibration(
+        horizon_months=horizon_months,
+        terms=tuple(covariates),
+        lesions=len(histories),
+        groups=tuple(_group(histories.only(inside), risk[inside], horizon_months) for inside in members),
+        slope=Ranged(value=math.log(slope.ratio), lower=math.log(slope.lower), upper=math.log(slope.upper)),
+    )
+
+
+def _group(histories: Histories, risk: FloatArray, horizon_months: float) -> RiskGroup:
+    if histories.months.max() < horizon_months:
+        raise NoFitError(f"Not all groups of similar risk were followed for {horizon_months:g} months.")
+    share, lower, upper = progression(histories).at(horizon_months)
+    return RiskGroup(
+        lesions=len(histories),
+        predicted=float(risk.mean()),
+        observed=Ranged(value=share, lower=lower, upper=upper),
+    )
