@@ -34,6 +34,7 @@ def simulate(
     margin_ratio: float = MARGIN_RATIO,
     ras_ratio: float = RAS_RATIO,
     likeness: float = 0.3,
+    rate: float = 0.006,
     death_rate: float = 0.006,
 ) -> Simulated:
     """Draw a cohort: 1 to 4 lesions a patient, half mutant, 30 months of follow-up on average.
@@ -42,8 +43,8 @@ def simulate(
     ----------
     likeness : float
         Correlation of the normal scores of the times of two lesions of one patient, 0 to 1.
-    death_rate : float
-        A month.
+    rate, death_rate : float
+        Of progression with a margin of 5 mm or more and wild type, and of death; a month.
     """
     random = np.random.default_rng(seed)
     sizes = random.choice([1, 2, 3, 4], size=lesions, p=[0.55, 0.25, 0.13, 0.07])
@@ -54,7 +55,7 @@ def simulate(
     ratio = margin_ratio ** (margin_mm < 5) * ras_ratio**mutant
     shared = np.sqrt(likeness) * random.normal(size=lesions)[patient]
     score = shared + np.sqrt(1 - likeness) * random.normal(size=lesions)
-    progressed_at = -norm.logsf(score) / (0.006 * ratio)
+    progressed_at = -norm.logsf(score) / (rate * ratio)
     dead_at = random.exponential(1 / death_rate, lesions)[patient]
     last_seen = random.uniform(12, 48, lesions)[patient]
     times = np.column_stack([last_seen, progressed_at, dead_at])

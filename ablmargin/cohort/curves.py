@@ -42,7 +42,12 @@ def draw_progression(outcome: Outcome) -> bytes:
     axes[0, 0].set_xticks(outcome.grid_months)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(
-        handles, labels, loc="outside upper left", ncols=4, fontsize=8.5, frameon=False, title="Minimum margin"
+        handles,
+        labels,
+        loc="outside upper left",
+        ncols=4,
+        fontsize=8.5,
+        frameon=False,
     )
     return svg_bytes(figure)
 

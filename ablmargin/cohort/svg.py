@@ -19,8 +19,18 @@ def svg_bytes(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     with rc_context({"svg.hashsalt": "ablmargin", "svg.fonttype": "path"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        _settle(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
+
+
+def _settle(figure: Figure) -> None:
+    """Lay the figure out for good; the solver's last digits differ from run to run, and names in the file depend on them."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axis in figure.axes:
+        left, bottom, width, height = (round(float(part), 6) for part in axis.get_position().bounds)
+        axis.set_position((left, bottom, width, height))
 
 
 def new_figure(height_in: float) -> Figure:

@@ -1,0 +1,244 @@
+"""The page, its tables and cohort.json, of cohorts of several kinds; and the command."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+from batches import measured_row, refused_row, save, simulated_rows, withheld_row
+
+from ablmargin.cohort.analysis import analyze_cohort
+from ablmargin.cohort.drawings import drawings_of
+from ablmargin.cohort.flow import BETWEEN, HINDERED, NO_BOUNDS, NOT_REVIEWED
+from ablmargin.cohort.folder import cohort_json, write_cohort_folder
+from ablmargin.cohort.page import cohort_html
+from ablmargin.cohort.record import cohort_record
+from ablmargin.cohort.sheets import sheets_of
+from ablmargin.cohort.table import read_results
+from ablmargin.report import DISCLAIMER
+
+
+def cohort_of(rows, folder, **options):
+    return analyze_cohort(read_results(save(rows, folder)), **options)
+
+
+def page_of(cohort):
+    return cohort_html(cohort, drawings_of(cohort))
+
+
+def words_of(cohort):
+    """What a reader sees but for the pictures, in one line."""
+    body = cohort_html(cohort, {}).partition("<body>")[2]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body))
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    return cohort_of(simulated_rows(1), tmp_path_factory.mktemp("large"))
+
+
+class TestFlow:
+    def test_every_lesion_is_counted_once(self, large):
+        flow = large.flow
+        refused = sum(count for _, count in flow.refused)
+        assert refused + flow.withheld + flow.measured.lesions == flow.listed.lesions == 200
+        assert sum(flow.verdicts.values()) == flow.measured.lesions
+        assert sum(count for _, count in flow.undecided) == flow.verdicts["indeterminate"]
+        assert sum(count for _, count in flow.not_followed) + flow.followed.lesions == flow.measured.lesions
+
+    def test_cases_and_patients(self, tmp_path):
+        rows = [
+            measured_row("a", "1", patient_id="P"),
+            measured_row("a", "2", patient_id="P"),
+            measured_row("b", patient_id="P"),
+            refused_row("c", patient_id="Q"),
+        ]
+        flow = cohort_of(rows, tmp_path).flow
+        assert (flow.listed.lesions, flow.listed.cases, flow.listed.patients) == (4, 3, 2)
+        assert (flow.measured.lesions, flow.measured.cases, flow.measured.patients) == (3, 2, 1)
+
+    def test_what_keeps_a_lesion_from_a_verdict(self, tmp_path):
+        hindered = {"verdict": "indeterminate"}
+        rows = [
+            measured_row("between", margin_mm=5.5),
+            measured_row("unreviewed", margin_mm=9, tumor_reviewed=False, **hindered),
+            measured_row("no-bounds", margin_mm=9, mam_lower_mm="", mam_upper_mm="", **hindered),
+            measured_row("phase", margin_mm=9, **hindered),
+            measured_row("decided", margin_mm=9),
+        ]
+        told = dict(cohort_of(rows, tmp_path).flow.undecided)
+        assert told == {BETWEEN: 1, NOT_REVIEWED: 1, NO_BOUNDS: 1, HINDERED: 1}
+
+    def test_unreviewed_lesions_have_no_part_in_the_analysis_of_follow_up(self, tmp_path):
+        rows = [measured_row(str(n), ltp=0, months=12, tumor_reviewed=n > 0) for n in range(5)]
+        cohort = cohort_of([*rows, measured_row("zero", ltp=0, months=0), measured_row("blank")], tmp_path)
+        assert len(cohort.outcome.histories) == 4
+        assert dict(cohort.flow.not_followed) == {NOT_REVIEWED: 1, "followed for no time": 1, "no follow-up given": 1}
+
+
+class TestGroups:
+    def test_medians_and_verdicts(self, tmp_path):
+        rows = [measured_row(str(mm), margin_mm=mm, ras_mutation="mutant" if mm > 3 else "wildtype") for mm in range(8)]
+        groups = {(group.topic, group.name): group for group in cohort_of(rows, tmp_path).groups}
+        assert groups["All", "all measured lesions"].quartiles_mm == (1.75, 3.5, 5.25)
+        assert groups["RAS status", "mutant"].quartiles_mm[1] == 5.5
+        assert groups["RAS status", "wild type"].highest_mm == 3
+        assert groups["RAS status", "mutant"].reaching == {5.0: 3, 10.0: 0}
+        at_5 = groups["RAS status", "mutant"].by_threshold[5.0]
+        assert (at_5["adequate"], at_5["indeterminate"], at_5["inadequate"]) == (2, 2, 0)
+
+    def test_groups_of_a_topic_hold_every_lesion_once(self, large):
+        topics = {group.topic for group in large.groups}
+        for topic in topics:
+            assert sum(group.count for group in large.groups if group.topic == topic) == len(large.measured)
+
+
+class TestPage:
+    def test_it_opens_offline_and_runs_nothing(self, large):
+        html = page_of(large)
+        assert not re.search(r"<script|<iframe|<object|<link|@import|\son\w+=", html)
+        assert set(re.findall(r'(?:src|href)="([a-z+/]+[:;])', html)) == {"data:"}
+        assert "default-src 'none'" in html
+        assert html.count(DISCLAIMER) >= 2
+
+    def test_what_it_tells(self, large):
+        words = words_of(large)
+        assert "associations in one cohort, not causes" in words
+        assert "17 lesions of 200 (8 %) couldn’t be measured" in words
+        assert "RAS was no longer an independent factor" in words
+        assert "Calibration slope" in words
+        assert "Youden" in words
+
+    def test_names_are_escaped(self, tmp_path):
+        rows = [
+            measured_row("<script>alert(1)</script>", "$x$<b>", liver_segments="<i>IV</i> 1", patient_id="=1+1"),
+            refused_row("<img src=x>", code="<u>BAD</u>", patient_id="x"),
+        ]
+        cohort = cohort_of(rows, tmp_path)
+        html = page_of(cohort)
+        assert "<i>" not in html
+        assert "&lt;i&gt;IV&lt;/i&gt;" in html
+        for drawing in drawings_of(cohort).values():
+            assert not re.search(rb"<(script|img|u|b|i)\b", drawing.svg)
+        assert "'=1+1" in sheets_of(cohort)["lesions"]
+
+    def test_three_lesions_without_follow_up(self, tmp_path):
+        cohort = cohort_of([measured_row(name, margin_mm=mm) for name, mm in (("a", 3), ("b", 7), ("c", -2))], tmp_path)
+        words = words_of(cohort)
+        assert cohort.outcome is None
+        assert "3 of 3 lesions measured" in words
+        assert "Hazard" not in words.partition("Where the required margin")[0]
+
+    def test_all_refused(self, tmp_path):
+        rows = [refused_row("a"), refused_row("b", code="FOV_CUT"), withheld_row("c")]
+        words = words_of(cohort_of(rows, tmp_path))
+        assert "None of 3 lesions could be measured." in words
+        assert "Margins" not in words.partition("Where the required")[0].partition("Who is in it")[2]
+
+    def test_nothing_is_known_but_the_margin(self, tmp_path):
+        bare = {"case_id": "a", "lesion_id": "1", "mam_mm": 4.0, "verdict": "indeterminate"}
+        words = words_of(cohort_of([bare], tmp_path))
+        assert "No quality of a registration is known" in words
+
+    def test_few_progressions_are_said_to_mean_nothing(self, tmp_path):
+        rows = [measured_row(str(n), margin_mm=n % 12, ltp=int(n < 4), months=6 + n) for n in range(40)]
+        cohort = cohort_of(rows, tmp_path)
+        words = words_of(cohort)
+        assert "Too few progressions for statistics." in words
+        assert cohort.outcome.logrank_p is None
+        assert "hazard_ratios" not in drawings_of(cohort)
+        assert "4 progressions are too few for a model: it takes 10." in words
+
+    def test_no_progression_at_five_millimeters_has_no_ratio_but_a_bound(self, tmp_path):
+        rows = [
+            measured_row(str(n), margin_mm=2 if n < 40 else 8, ltp=int(n < 15), months=5 + n % 11 if n < 15 else 30)
+            for n in range(80)
+        ]
+        words = words_of(cohort_of(rows, tmp_path))
+        assert "None of 40 lesions without “margin under 5 mm” progressed" in words
+        assert "0 % (up to 7 %, exact)" in words  # 1 - 0.05^(1/40)
+
+
+class TestFiles:
+    def test_the_folder(self, large, tmp_path):
+        write_cohort_folder(large, tmp_path / "out", overwrite=False)
+        names = {
+            path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()
+        }
+        assert {"cohort.html", "cohort.json", "figures/flow.svg", "figures/roc.svg", "tables/lesions.csv"} <= names
+        rows = list(csv.DictReader(io.StringIO((tmp_path / "out/tables/lesions.csv").read_text(encoding="utf-8"))))
+        assert len(rows) == 200
+        assert sum(row["not_followed"] == "" for row in rows) == large.flow.followed.lesions
+
+    def test_the_record_is_plain_json(self, large):
+        record = json.loads(cohort_json(large))
+        assert record == json.loads(json.dumps(cohort_record(large)))
+        assert record["followup"]["progressions"] == large.outcome.histories.progressions
+        assert sum(band["lesions"] for band in record["followup"]["bands"]) == record["followup"]["lesions"]
+        ratio = record["followup"]["cox"][3]["terms"][1]
+        assert ratio["covariate"] == "RAS mutant"
+        assert ratio["lower"] < 3.01 < ratio["upper"]
+
+    def test_the_same_table_gives_the_same_bytes(self, tmp_path):
+        rows = simulated_rows(2, lesions=40)
+        one, two = (cohort_of(rows, tmp_path / name) for name in "ab")
+        assert page_of(one) == page_of(two)
+        assert cohort_json(one) == cohort_json(two)
+
+    def test_the_order_of_rows_changes_no_number(self, tmp_path):
+        rows = simulated_rows(2, lesions=60)
+        shuffled = [rows[place] for place in np.random.default_rng(0).permutation(len(rows))]
+        one, two = (cohort_record(cohort_of(which, tmp_path / name)) for which, name in ((rows, "a"), (shuffled, "b")))
+        one["followup"].pop("roc")
+        two["followup"].pop("roc")
+        assert one["flow"] == two["flow"]
+        assert one["groups"] == two["groups"]
+        assert one["followup"]["bands"] == two["followup"]["bands"]
+        assert one["followup"]["cox"] == two["followup"]["cox"]
+
+
+class TestCommand:
+    @pytest.fixture
+    def run(self):
+        from ablmargin_cli.main import main
+
+        return main
+
+    def test_done(self, run, tmp_path, capsys):
+        folder = save([measured_row("a")], tmp_path / "batch")
+        assert run(["cohort", str(folder), "--out", str(tmp_path / "out"), "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["schema"] == "ablmargin.cohort/1"
+        assert told == json.loads((tmp_path / "out/cohort.json").read_text(encoding="utf-8"))
+
+    def test_a_fault_in_follow_up_is_refused_by_row(self, run, tmp_path, capsys):
+        folder = save([measured_row("a", ltp="1", months="soon")], tmp_path / "batch")
+        assert run(["cohort", str(folder), "--out", str(tmp_path / "out")]) == 3
+        assert "results.csv, row 2, months: found 'soon'" in capsys.readouterr().err.replace("\n", " ")
+        assert not (tmp_path / "out").exists()
+
+    def test_nothing_is_written_into_the_batch(self, run, tmp_path):
+        folder = save([measured_row("a")], tmp_path / "batch")
+        assert run(["cohort", str(folder), "--out", str(folder / "page")]) == 2
+
+    def test_only_an_earlier_page_is_overwritten(self, run, tmp_path):
+        folder, out = save([measured_row("a")], tmp_path / "batch"), tmp_path / "out"
+        arguments = ["cohort", str(folder), "--out", str(out)]
+        assert run(arguments) == 0
+        assert run(arguments) == 2
+        assert run([*arguments, "--overwrite"]) == 0
+        assert (tmp_path / "out.previous-1" / "cohort.html").is_file()
+        (out / "cohort.json").unlink()
+        assert run([*arguments, "--overwrite"]) == 2
+
+    def test_without_the_extra_it_says_what_to_install(self, run, tmp_path, monkeypatch, capsys):
+        for name in [name for name in sys.modules if name.startswith("ablmargin.cohort")]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, "pandas", None)
+        assert run(["cohort", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+        assert 'pip install "ablmargin[cohort]"' in capsys.readouterr().err
