@@ -63,7 +63,7 @@ def cautions(cohort: Cohort) -> list[str]:
     """What must be known to read the page's numbers right, as sentences."""
     flow = cohort.flow
     told = []
-    if flow.left_out:
+    if flow.left_out and flow.measured.lesions:
         told.append(
             f"{counted(flow.left_out, 'lesion')} of {flow.listed.lesions:,} ({percent(flow.left_out / flow.listed.lesions)}) "
             "couldn’t be measured. If they differ from the others, what the others tell isn’t true of all."

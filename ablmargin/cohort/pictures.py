@@ -76,7 +76,16 @@ def draw_surfaces(lesions: Sequence[Lesion]) -> bytes:
         tops = 100 * np.cumsum(shares, axis=1)
         bottoms = np.column_stack([np.zeros(len(shares)), tops[:, :-1]])
         for band, bottom, top in zip(BANDS, bottoms.T, tops.T, strict=True):
-            axis.bar(np.arange(len(shares)), top - bottom, bottom=bottom, width=1.0, color=band.color, label=band.label)
+            axis.bar(
+                np.arange(len(shares)),
+                top - bottom,
+                bottom=bottom,
+                width=1.0,
+                color=band.color,
+                edgecolor=band.color,
+                linewidth=0.4,
+                label=band.label,
+            )
         axis.set(xlim=(-0.5, max(len(shares), 8) - 0.5), ylim=(0, 100))
     axis.set(ylabel="Tumor surface, %", xticks=[])
     plain(axis)

@@ -138,6 +138,7 @@ class TestPage:
         rows = [refused_row("a"), refused_row("b", code="FOV_CUT"), withheld_row("c")]
         words = words_of(cohort_of(rows, tmp_path))
         assert "None of 3 lesions could be measured." in words
+        assert "If they differ from the others" not in words
         assert "Margins" not in words.partition("Where the required")[0].partition("Who is in it")[2]
 
     def test_nothing_is_known_but_the_margin(self, tmp_path):
@@ -152,7 +153,9 @@ class TestPage:
         assert "Too few progressions for statistics." in words
         assert cohort.outcome.logrank_p is None
         assert "hazard_ratios" not in drawings_of(cohort)
-        assert "4 progressions are too few for a model: it takes 10." in words
+        assert "Hazard ratios" not in words
+        reasons = {model["reason"] for model in cohort_record(cohort)["followup"]["cox"]}
+        assert "4 progressions are too few for a model: it takes 10." in reasons
 
     def test_no_progression_at_five_millimeters_has_no_ratio_but_a_bound(self, tmp_path):
         rows = [
