@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 from batches import measured_row, refused_row, save, simulated_rows, withheld_row
+from matplotlib.figure import Figure
 
 from ablmargin.cohort.analysis import analyze_cohort
 from ablmargin.cohort.drawings import drawings_of
@@ -19,6 +20,7 @@ from ablmargin.cohort.folder import cohort_json, write_cohort_folder
 from ablmargin.cohort.page import cohort_html
 from ablmargin.cohort.record import cohort_record
 from ablmargin.cohort.sheets import sheets_of
+from ablmargin.cohort.svg import svg_bytes
 from ablmargin.cohort.table import read_results
 from ablmargin.report import DISCLAIMER
 
@@ -192,6 +194,14 @@ class TestFiles:
         one, two = (cohort_of(rows, tmp_path / name) for name in "ab")
         assert page_of(one) == page_of(two)
         assert cohort_json(one) == cohort_json(two)
+
+    def test_the_last_digits_of_a_layout_change_no_byte(self):
+        files = []
+        for digit in (0, 1e-9):
+            figure = Figure()
+            figure.add_axes((0.1 + digit, 0.1, 0.8, 0.8)).plot([0, 1], [0, 1])
+            files.append(svg_bytes(figure))
+        assert files[0] == files[1]
 
     def test_the_order_of_rows_changes_no_number(self, tmp_path):
         rows = simulated_rows(2, lesions=60)

@@ -256,6 +256,21 @@ class TestRoc:
         assert part.area.value == pytest.approx(whole.area.value, abs=0.03)
         assert part.given[0].sensitivity.value == pytest.approx(whole.given[0].sensitivity.value, abs=0.03)
 
+    def test_weights_with_a_pencil(self):
+        """Of 30 followed to 5 months 10 leave, so 2 of 3 are known: 10 late progressions count for 15 beside 10 early ones.
+
+        A margin of exactly 5 mm isn't below 5 mm.
+        """
+        lesions = histories(
+            [2] * 10 + [10] * 10 + [5] * 10 + [30] * 10,
+            [1] * 20 + [0] * 20,
+            margin_mm=[0] * 10 + [5] * 10 + [3] * 10 + [4] * 5 + [8] * 5,
+        )
+        roc = roc_of(lesions, horizon_months=24, given_mm=[5], seed=0)
+        assert roc.given[0].sensitivity.value == pytest.approx(10 / 25)
+        assert roc.given[0].specificity.value == pytest.approx(0.5)
+        assert (roc.cases, roc.controls) == (20, 10)
+
     def test_a_margin_that_tells_all(self):
         lesions = histories([6] * 20 + [30] * 20, [1] * 20 + [0] * 20, margin_mm=[*range(20), *range(100, 120)])
         roc = roc_of(lesions, horizon_months=24, given_mm=[50], seed=0)
