@@ -22,11 +22,15 @@ from ablmargin.cohort.table import Results
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cohort:
-    """A cohort's lesions and what they tell together; ``outcome`` is None where nobody was followed."""
+    """A cohort's lesions and what they tell together.
+
+    ``outcome`` is None where nobody was followed, ``lacks_months`` says that progression is told, but not when.
+    """
 
     lesions: tuple[Lesion, ...]
     measured: tuple[Lesion, ...]
     has_patients: bool
+    lacks_months: bool
     flow: Flow
     groups: tuple[Group, ...]
     qualities: Mapping[str, int]
@@ -53,6 +57,7 @@ def analyze_cohort(results: Results, *, horizon_months: float = HORIZON_MONTHS, 
         lesions=results.lesions,
         measured=tuple(measured),
         has_patients=results.has_patients,
+        lacks_months=bool(results.followup_columns) and "months" not in results.followup_columns,
         flow=flow_of(results.lesions),
         groups=tuple(groups_of(measured)),
         qualities=quality_counts(measured),

@@ -12,7 +12,7 @@ from ablmargin.cohort.lesion import Findings, Lesion, State
 NOT_REVIEWED = "outlines that no reader reviewed"
 NO_BOUNDS = "error of the registration not known"
 BETWEEN = "required margin between the bounds"
-HINDERED = "images that can’t carry a verdict"
+HINDERED = "images or outlines that can’t carry a verdict"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +39,11 @@ class Numbers:
 class Flow:
     """From the manifest's rows to verdicts, and to the lesions whose follow-up is analyzed.
 
-    ``refused``, ``undecided`` and ``not_followed`` hold reasons with their numbers of lesions, the most frequent first.
+    ``failed``, ``undecided`` and ``not_followed`` hold reasons with their numbers of lesions, the most frequent first.
     """
 
     listed: Numbers
-    refused: tuple[tuple[str, int], ...]
+    failed: tuple[tuple[str, int], ...]
     withheld: int
     measured: Numbers
     verdicts: dict[Verdict, int]
@@ -63,7 +63,7 @@ def flow_of(lesions: Sequence[Lesion]) -> Flow:
     reasons = [reason for one in measured if (reason := why_not_followed(one))]
     return Flow(
         listed=Numbers.of(lesions),
-        refused=_by_number(one.code for one in lesions if one.state is State.REFUSED),
+        failed=_by_number(one.code for one in lesions if one.state is State.FAILED),
         withheld=sum(one.state is State.WITHHELD for one in lesions),
         measured=Numbers.of(measured),
         verdicts={verdict: sum(one.measured.verdict is verdict for one in measured) for verdict in Verdict},

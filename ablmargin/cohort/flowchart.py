@@ -1,4 +1,4 @@
-"""The flow diagram: who was listed, refused, withheld, measured, judged and followed."""
+"""The flow diagram: who was listed, failed, withheld, measured, judged and followed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Lines = Sequence[str]
 
 
 def _steps(flow: Flow, *, with_followup: bool) -> list[tuple[Lines, Lines]]:
-    out = ["Left out", *_reasons(flow.refused, "refused: ")] if flow.left_out else []
+    out = ["Left out", *_reasons(flow.failed, "failed: ")] if flow.left_out else []
     if flow.withheld:
         out.append(f"{flow.withheld:,} withheld: the registration failed")
     judged = [f"{flow.verdicts[verdict]:,} {verdict.value}" for verdict in Verdict]

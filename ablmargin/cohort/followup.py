@@ -20,7 +20,10 @@ def followup_of(cells: Mapping[str, str], source: str) -> tuple[FollowUp | None,
     ``ltp`` (0 or 1, yes or no) and ``months``, from ablation to the progression or to the last imaging without one; with
     them ``death`` (0 or 1) and ``months_death``, to the death or to when the patient was last known alive. Or ``event``
     (none, ltp, death) and ``months``. A death counts where no progression was seen before, at its own time.
+    Without a column ``months`` there is no follow-up.
     """
+    if "months" not in cells:
+        return None, []
     reader = _Reader(cells, source)
     event = reader("event", _event) if cells.get("event") else None
     progressed = reader("ltp", flag) if event is None else event is Event.LTP

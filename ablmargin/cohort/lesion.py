@@ -17,7 +17,7 @@ class State(StrEnum):
 
     MEASURED = "measured"
     WITHHELD = "withheld"
-    REFUSED = "refused"
+    FAILED = "failed"
 
 
 class Event(StrEnum):
@@ -88,7 +88,7 @@ class FollowUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lesion:
-    """One row of a batch's results; ``code`` is that of a refusal, ``findings`` None unless measured."""
+    """One row of a batch's results; ``code`` is that of a failure, ``findings`` None unless measured."""
 
     case_id: str
     lesion_id: str

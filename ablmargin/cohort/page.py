@@ -74,6 +74,8 @@ def cautions(cohort: Cohort) -> list[str]:
             f"{counted(unreviewed, 'measured lesion')} rest on {NOT_REVIEWED}: they are marked, have no verdict, and are left "
             "out of the analysis of follow-up."
         )
+    if cohort.lacks_months:
+        told.append("Progression is told without a column months, so how it goes with the margins can’t be analyzed.")
     doubtful = sum(lesion.measured.quality == "doubtful" for lesion in cohort.measured)
     if doubtful:
         told.append(

@@ -36,7 +36,7 @@ def flow_record(flow: Flow) -> dict[str, Any]:
     """The counts of the flow diagram."""
     return {
         "listed": _numbers(flow.listed),
-        "refused": dict(flow.refused),
+        "failed": dict(flow.failed),
         "withheld": flow.withheld,
         "measured": _numbers(flow.measured),
         "verdicts": {verdict.value: count for verdict, count in flow.verdicts.items()},

@@ -107,6 +107,8 @@ def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
 def _text(cell: Any) -> str:
     if cell is None or cell is pd.NA or (isinstance(cell, float) and math.isnan(cell)):
         return ""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
     return str(cell).strip()
 
 
@@ -207,7 +209,7 @@ def _lesion(row: _Row) -> Lesion:
         lesion_id=row.cells["lesion_id"],
         patient_id=row.cells.get("patient_id", "") or case_id,
         state=state,
-        code=code or ("NO_RESULT" if state is State.REFUSED else ""),
+        code=code or ("NO_RESULT" if state is State.FAILED else ""),
         ras=row("ras_mutation", _ras) or RasMutation.UNKNOWN,
         findings=_findings(row) if state is State.MEASURED else None,
         followup=followup,
@@ -216,7 +218,7 @@ def _lesion(row: _Row) -> Lesion:
 
 def _state(row: _Row, code: str) -> State:
     if code or not (row.cells["mam_mm"] or row.cells.get("status") == "withheld"):
-        return State.REFUSED
+        return State.FAILED
     failed = row.cells.get("registration_quality") == "failed"
     return State.WITHHELD if failed or row.cells.get("status") == "withheld" else State.MEASURED
 

@@ -55,7 +55,7 @@ def measured_row(case_id: str, lesion_id: str = "1", *, margin_mm: float = 6.0, 
     return row | more
 
 
-def refused_row(case_id: str, lesion_id: str = "1", *, code: str = "GEOM_GAP", **more: Any) -> dict[str, Any]:
+def failed_row(case_id: str, lesion_id: str = "1", *, code: str = "GEOM_GAP", **more: Any) -> dict[str, Any]:
     row = dict.fromkeys(measured_row("x"), "")
     return row | {"case_id": case_id, "lesion_id": lesion_id, "error_code": code, "error": "A slice is missing."} | more
 
@@ -71,7 +71,7 @@ def verdict(lower: float, upper: float, required: float) -> str:
 
 
 def simulated_rows(seed: int = 1, *, lesions: int = 200, cohort: Simulated | None = None) -> list[dict[str, Any]]:
-    """A simulated cohort with follow-up, of which a few lesions were refused, withheld or not reviewed."""
+    """A simulated cohort with follow-up, of which a few lesions failed, were withheld or not reviewed."""
     cohort = cohort or simulate(seed, lesions=lesions)
     random = np.random.default_rng(seed + 1000)
     rows = []
@@ -87,7 +87,7 @@ def simulated_rows(seed: int = 1, *, lesions: int = 200, cohort: Simulated | Non
         chance = random.random()
         if chance < 0.05:
             code = str(random.choice(["GEOM_GAP", "FOV_CUT", "MASK_EMPTY"]))
-            rows.append(refused_row(case_id, lesion_id, code=code, **ras, **followup))
+            rows.append(failed_row(case_id, lesion_id, code=code, **ras, **followup))
         elif chance < 0.08:
             rows.append(withheld_row(case_id, lesion_id, **ras, **followup))
         else:

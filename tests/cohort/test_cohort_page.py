@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import pytest
-from batches import measured_row, refused_row, save, simulated_rows, withheld_row
+from batches import failed_row, measured_row, save, simulated_rows, withheld_row
 from matplotlib.figure import Figure
 
 from ablmargin.cohort.analysis import analyze_cohort
@@ -47,8 +47,8 @@ def large(tmp_path_factory):
 class TestFlow:
     def test_every_lesion_is_counted_once(self, large):
         flow = large.flow
-        refused = sum(count for _, count in flow.refused)
-        assert refused + flow.withheld + flow.measured.lesions == flow.listed.lesions == 200
+        failed = sum(count for _, count in flow.failed)
+        assert failed + flow.withheld + flow.measured.lesions == flow.listed.lesions == 200
         assert sum(flow.verdicts.values()) == flow.measured.lesions
         assert sum(count for _, count in flow.undecided) == flow.verdicts["indeterminate"]
         assert sum(count for _, count in flow.not_followed) + flow.followed.lesions == flow.measured.lesions
@@ -58,7 +58,7 @@ class TestFlow:
             measured_row("a", "1", patient_id="P"),
             measured_row("a", "2", patient_id="P"),
             measured_row("b", patient_id="P"),
-            refused_row("c", patient_id="Q"),
+            failed_row("c", patient_id="Q"),
         ]
         flow = cohort_of(rows, tmp_path).flow
         assert (flow.listed.lesions, flow.listed.cases, flow.listed.patients) == (4, 3, 2)
@@ -119,7 +119,7 @@ class TestPage:
     def test_names_are_escaped(self, tmp_path):
         rows = [
             measured_row("<script>alert(1)</script>", "$x$<b>", liver_segments="<i>IV</i> 1", patient_id="=1+1"),
-            refused_row("<img src=x>", code="<u>BAD</u>", patient_id="x"),
+            failed_row("<img src=x>", code="<u>BAD</u>", patient_id="x"),
         ]
         cohort = cohort_of(rows, tmp_path)
         html = page_of(cohort)
@@ -136,8 +136,13 @@ class TestPage:
         assert "3 of 3 lesions measured" in words
         assert "Hazard" not in words.partition("Where the required margin")[0]
 
-    def test_all_refused(self, tmp_path):
-        rows = [refused_row("a"), refused_row("b", code="FOV_CUT"), withheld_row("c")]
+    def test_progression_without_times_is_said_to_be_of_no_use(self, tmp_path):
+        cohort = cohort_of([measured_row("a", ltp=1), measured_row("b", ltp=0)], tmp_path)
+        assert cohort.outcome is None
+        assert "without a column months" in words_of(cohort)
+
+    def test_all_failed(self, tmp_path):
+        rows = [failed_row("a"), failed_row("b", code="FOV_CUT"), withheld_row("c")]
         words = words_of(cohort_of(rows, tmp_path))
         assert "None of 3 lesions could be measured." in words
         assert "If they differ from the others" not in words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from batches import measured_row, refused_row, save, withheld_row
+from batches import failed_row, measured_row, save, withheld_row
 
 from ablmargin.case import RasMutation
 from ablmargin.clinical.criteria import Verdict
@@ -20,9 +20,9 @@ def faults_of(rows, tmp_path):
 
 
 def test_what_became_of_each_lesion(tmp_path):
-    rows = [measured_row("a", margin_mm=-1.5), withheld_row("b"), refused_row("c", code="FOV_CUT")]
+    rows = [measured_row("a", margin_mm=-1.5), withheld_row("b"), failed_row("c", code="FOV_CUT")]
     lesions = read_results(save(rows, tmp_path)).lesions
-    assert [lesion.state for lesion in lesions] == [State.MEASURED, State.WITHHELD, State.REFUSED]
+    assert [lesion.state for lesion in lesions] == [State.MEASURED, State.WITHHELD, State.FAILED]
     assert [lesion.code for lesion in lesions] == ["", "", "FOV_CUT"]
     assert lesions[0].measured.margin_mm == -1.5
     assert lesions[0].measured.band.key == "below_0"
@@ -48,7 +48,7 @@ def test_the_margin_is_the_one_that_the_verdict_is_about(tmp_path):
 
 
 def test_parquet_tells_the_same_as_csv(tmp_path):
-    rows = [measured_row("a", ltp=1, months=7.5), measured_row("b"), refused_row("c")]
+    rows = [measured_row("a", ltp=1, months=7.5), measured_row("b"), failed_row("c")]
     folder = save(rows, tmp_path / "csv")
     frame = pd.DataFrame(rows).replace("", None)
     (tmp_path / "parquet").mkdir()
@@ -152,3 +152,15 @@ def test_two_ways_to_tell_of_follow_up_are_refused(tmp_path):
 def test_no_follow_up_is_none(tmp_path):
     (lesion,) = read_results(save([measured_row("a", ltp="", months="")], tmp_path)).lesions
     assert lesion.followup is None
+
+
+def test_progression_without_any_time_is_no_follow_up(tmp_path):
+    results = read_results(save([measured_row("a", ltp="1"), measured_row("b", ltp="0")], tmp_path))
+    assert [lesion.followup for lesion in results.lesions] == [None, None]
+    assert results.followup_columns == ("ltp",)
+
+
+def test_whole_numbers_are_names_like_any_other(tmp_path):
+    frame = pd.DataFrame([measured_row("a")]).assign(patient_id=1234567.0)
+    frame.to_parquet(tmp_path / "results.parquet")
+    assert read_results(tmp_path).lesions[0].patient_id == "1234567"
