@@ -48,5 +48,5 @@ def check(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Accuracy against exact truth, and how often the bounds hold; half an hour. See benchmarks/README.md."""
     session.install("-e", ".[test]")
-    for script, *options in (("accuracy",), ("calibration",), ("capsule", "--slices", "1"), ("phantoms",)):
+    for script, *options in (("accuracy",), ("calibration",), ("capsule", "--slices", "1"), ("cohort",), ("phantoms",)):
         session.run("python", f"benchmarks/{script}.py", *options)

@@ -85,30 +85,31 @@ def fit_cox(histories: Histories, covariates: Mapping[str, FloatArray]) -> CoxMo
     compared = histories.months >= histories.months[histories.progressed].min()
     kept, matrix = histories.only(compared), matrix[compared]
     fitted = _fitted(kept, matrix)
-    errors, freedom = _clustered_errors(fitted, kept.patients)
-    reach = student.ppf((1 + CONFIDENCE) / 2, freedom) * errors
-    p_values = 2 * student.sf(np.abs(fitted.params) / errors, freedom)
     times, hazard = fitted.baseline_cumulative_hazard[0][:2]
     first = np.unique(times, return_index=True)[1]
-    rows = zip(covariates, fitted.params, reach, p_values, _proportionality(fitted, kept), strict=True)
     return CoxModel(
-        terms=tuple(
-            Term(
-                name=name,
-                ratio=float(np.exp(slope)),
-                lower=float(np.exp(slope - half)),
-                upper=float(np.exp(slope + half)),
-                p_value=float(p_value),
-                proportional_p=float(proportional_p),
-            )
-            for name, slope, half, p_value, proportional_p in rows
-        ),
+        terms=_terms(fitted, kept, list(covariates)),
         lesions=len(histories),
         patients=histories.patients,
         events=histories.progressions,
         coefficients=np.asarray(fitted.params),
         months=np.asarray(times)[first],
         baseline=np.asarray(hazard)[first],
+    )
+
+
+def _terms(fitted: Any, histories: Histories, names: Sequence[str]) -> tuple[Term, ...]:
+    """Ratios with intervals from statsmodels' fit, whose errors are the sandwich's without corrections."""
+    freedom = histories.patients - 1
+    slopes, errors = np.asarray(fitted.params), np.asarray(fitted.bse) * np.sqrt(histories.patients / freedom)
+    reach = student.ppf((1 + CONFIDENCE) / 2, freedom) * errors
+    p_values = 2 * student.sf(np.abs(slopes) / errors, freedom)
+    ratios = np.exp([slopes, slopes - reach, slopes + reach]).T.tolist()
+    return tuple(
+        Term(name=name, ratio=ratio, lower=lower, upper=upper, p_value=float(p_value), proportional_p=proportional_p)
+        for name, (ratio, lower, upper), p_value, proportional_p in zip(
+            names, ratios, p_values, _proportionality(fitted, histories), strict=True
+        )
     )
 
 
@@ -161,11 +162,6 @@ def _fitted(histories: Histories, matrix: FloatArray) -> Any:
             "A covariate separates those who progressed from the others, so its ratio has no finite value."
         )
     return fitted
-
-
-def _clustered_errors(fitted: Any, patients: int) -> tuple[FloatArray, int]:
-    freedom = patients - 1
-    return np.asarray(fitted.bse) * np.sqrt(patients / freedom), freedom
 
 
 def _proportionality(fitted: Any, histories: Histories) -> Sequence[float]:

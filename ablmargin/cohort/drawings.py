@@ -22,39 +22,25 @@ def drawings_of(cohort: Cohort) -> dict[str, Drawing]:
 def _drawings(cohort: Cohort) -> Iterator[tuple[str, Drawing]]:
     flow = draw_flow(cohort.flow, with_followup=cohort.has_followup)
     yield "flow", Drawing(svg=flow, alternative="Flow of lesions from the manifest to the verdict.", caption=_FLOW)
-    if not cohort.measured:
-        return
-    yield (
-        "margins",
-        Drawing(
-            svg=draw_waterfall(cohort.measured),
-            alternative="Bars of all minimum margins with their bounds, lowest first.",
-            caption=_WATERFALL,
-        ),
-    )
-    yield (
-        "groups",
-        Drawing(
-            svg=draw_groups(cohort.measured),
-            alternative="Minimum margins by size, RAS status and position at the capsule.",
-            caption=_GROUPS,
-        ),
-    )
+    if cohort.measured:
+        yield from _of_margins(cohort)
+
+
+def _of_margins(cohort: Cohort) -> Iterator[tuple[str, Drawing]]:
+    waterfall, bars = draw_waterfall(cohort.measured), "Bars of all minimum margins with their bounds, lowest first."
+    yield "margins", Drawing(svg=waterfall, alternative=bars, caption=_WATERFALL)
+    groups, strips = draw_groups(cohort.measured), "Minimum margins by size, RAS status and position at the capsule."
+    yield "groups", Drawing(svg=groups, alternative=strips, caption=_GROUPS)
     if cohort.surface:
+        surfaces = draw_surfaces(cohort.measured)
         yield (
             "surfaces",
-            Drawing(
-                svg=draw_surfaces(cohort.measured),
-                alternative="Shares of each tumor’s surface by margin.",
-                caption=_SURFACES,
-            ),
+            Drawing(svg=surfaces, alternative="Shares of each tumor’s surface by margin.", caption=_SURFACES),
         )
     errors = draw_errors(cohort.measured)
     if errors is not None:
-        yield (
-            "registration",
-            Drawing(svg=errors, alternative="Local error of the registration against the margin.", caption=_ERRORS),
-        )
+        clouds = "Local error of the registration against the margin."
+        yield "registration", Drawing(svg=errors, alternative=clouds, caption=_ERRORS)
 
 
 def _of_outcome(outcome: Outcome) -> Iterator[tuple[str, Drawing]]:

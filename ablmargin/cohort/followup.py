@@ -36,19 +36,29 @@ def followup_of(cells: Mapping[str, str], source: str) -> tuple[FollowUp | None,
         reader.refuse("ltp", "a time without an event", "0 or 1 beside months", "Say whether there was progression.")
     elif months is None:
         reader.refuse("months", "an event without a time", "months beside it", "Give the months, or leave both blank.")
-    elif progressed and months == 0:
+    else:
+        ended = FollowUp(months=months, event=Event.LTP if progressed else Event.NONE)
+        return _with_death(ended, months_death, reader) if died else _checked(ended, reader)
+    return None, reader.faults
+
+
+def _checked(ended: FollowUp, reader: _Reader) -> tuple[FollowUp | None, list[Fault]]:
+    if ended.event is Event.LTP and ended.months == 0:
         remedy = "Tumor seen at once is residual tumor, no progression: leave the cells blank, or correct the time."
         reader.refuse("months", "progression at 0 months", "a time above 0", remedy)
-    elif died and months_death is not None and months_death < months:
-        found = f"a death at {months_death:g} months, after which the lesion was seen at {months:g}"
-        reader.refuse("months_death", found, "a death after the last imaging", "Correct one of the two times.")
-    if reader.faults or months is None or progressed is None:
         return None, reader.faults
-    if progressed:
-        return FollowUp(months=months, event=Event.LTP), []
-    if died:
-        return FollowUp(months=months if months_death is None else months_death, event=Event.DEATH), []
-    return FollowUp(months=months, event=Event.NONE), []
+    return ended, []
+
+
+def _with_death(ended: FollowUp, at: float | None, reader: _Reader) -> tuple[FollowUp | None, list[Fault]]:
+    """What a death makes of a follow-up: nothing behind a progression, else its end."""
+    if at is not None and at < ended.months:
+        found = f"a death at {at:g} months, after which the lesion was seen at {ended.months:g}"
+        reader.refuse("months_death", found, "a death after the last imaging", "Correct one of the two times.")
+        return None, reader.faults
+    if ended.event is Event.LTP:
+        return _checked(ended, reader)
+    return FollowUp(months=ended.months if at is None else at, event=Event.DEATH), []
 
 
 def _event(text: str) -> Event:
