@@ -169,7 +169,8 @@ def kill(folder: Path, figures: Figures, rounds: int) -> None:
         wrong += code != 0 or numbers(out) != true or len(table(out)) != len(table(folder / "undisturbed"))
         redone += sum((out / case / "DONE.json").read_bytes() != content for case, content in before.items())
         redone += len(list(out.glob("*.previous-*")))
-        print(f"  round {number + 1}: {len(before)} finished when killed", flush=True)
+        told = f"{lost} lost, {redone} done again, {halves} half-written, {wrong} wrong"
+        print(f"  round {number + 1}: {len(before)} finished when killed; by now {told}", flush=True)
         shutil.rmtree(out)
     figures.told(
         f"{rounds} kills of everything: {lost} finished results lost, {redone} done again", reached=lost + redone == 0
