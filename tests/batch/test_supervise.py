@@ -85,6 +85,16 @@ def test_a_case_whose_process_dies_is_tried_once_more(job, tmp_path):
     assert (tmp_path / "tries").read_text() == "try\ntry\n"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing forks")
+def test_a_keeper_that_dies_costs_no_case(job, tmp_path, cases):
+    """The process above the case's is killed: the case ends as if nothing had been, and the next one has a new keeper."""
+    keeper = "kill -9 $(cut -d' ' -f4 /proc/$PPID/stat)"
+    program = shell(tmp_path, keeper, f"cp {cases}/c0/liver-pre.nii.gz $2")
+    outcome = carry_out(job(program), Limits())
+    assert (outcome.state, outcome.tries) == ("done", 1)
+    assert carry_out(job(), Limits()).state == "done"
+
+
 def test_one_that_dies_only_once_is_finished(job, tmp_path, cases):
     once = f"[ -e {tmp_path}/tried ] || {{ touch {tmp_path}/tried; kill -9 $PPID; sleep 60; }}"
     program = shell(tmp_path, once, f"cp {cases}/c0/liver-pre.nii.gz $2")
