@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+from pyarrow import parquet
+
 from ablmargin.batch.columns import ALL_COLUMNS, Kind, failure_cells, lesion_cells
 from ablmargin.batch.journal import last_events
 from ablmargin.batch.locks import table_lock
@@ -83,9 +86,6 @@ def _cell(value: Any) -> Any:
 
 
 def _write_parquet(path: Path, names: Sequence[str], manifest: Manifest, rows: Sequence[Row]) -> None:
-    import pyarrow as pa  # noqa: PLC0415 - an extra
-    from pyarrow import parquet  # noqa: PLC0415
-
     kinds: dict[str, Kind] = {column.name: column.kind for column in ALL_COLUMNS}
     types = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64(), "flag": pa.bool_()}
     columns = []
