@@ -22,9 +22,6 @@ KEY_BYTES = (16, 4096)
 MOST_DAYS_BACK = 1825
 """Five years."""
 
-_STANDARD_ROOT = "1.2.840.10008."
-"""UIDs of the DICOM standard itself (kinds of objects, transfer syntaxes) identify nobody."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pseudonyms:
@@ -61,9 +58,7 @@ class Pseudonyms:
         return int.from_bytes(self._mac("days", self.subject)[:8], "big") % MOST_DAYS_BACK + 1
 
     def uid(self, uid: str) -> str:
-        """The UID that stands for another: ``2.25.`` and a UUID as a number (PS3.5 B.2); for a UID of the standard itself."""
-        if uid.startswith(_STANDARD_ROOT):
-            return uid
+        """The UID that stands for a study's, series', image's or frame of reference's: ``2.25.`` and a UUID as a number (PS3.5 B.2)."""
         return f"2.25.{uuid.UUID(bytes=self._mac('uid', uid)[:16], version=4).int}"
 
     def digest(self, sha256: str) -> str:
