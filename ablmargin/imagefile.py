@@ -30,6 +30,7 @@ from ablmargin.segments import (
     whole_file,
 )
 from ablmargin.volume import LabelMask, Structure, Volume
+from ablmargin.wholenumber import whole_number
 
 ENDINGS = (".nii", ".nii.gz", ".nrrd", ".mha")
 """What can be read and written."""
@@ -273,7 +274,7 @@ def _scale(largest: float) -> float:
 
 def _value_of(path: Path, label: str | int, values: Array) -> int:
     text = str(label)
-    value = int(text) if text.isdecimal() else None
+    value = whole_number(text)
     if value is None or value not in values:
         found = f"no label {text!r}, but {_listed(values)}"
         raise InputError(_fault(path, "MASK_LABEL_MISSING", found, "one of the file's labels", "Choose one of them."))

@@ -12,6 +12,7 @@ from pathlib import Path
 from ablmargin.errors import EmptyMaskError, Fault, InputError, printable
 from ablmargin.geometry import Geometry
 from ablmargin.volume import INSIDE_SHARE, LabelMask, MaskOrigin, Structure
+from ablmargin.wholenumber import whole_number
 
 SOFT_METHOD = "given as a file (shares of voxels)"
 
@@ -113,8 +114,8 @@ def _only_one(segments: Sequence[Segment], path: Path) -> Segment:
 
 def _named(segments: Sequence[Segment], label: str, path: Path) -> Segment:
     fitting = [segment for segment in segments if segment.name == label]
-    if not fitting and label.isdecimal():
-        fitting = [segment for segment in segments if segment.number == int(label)]
+    if not fitting and (number := whole_number(label)) is not None:
+        fitting = [segment for segment in segments if segment.number == number]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:

@@ -31,6 +31,7 @@ from ablmargin.segments import (
     whole_file,
 )
 from ablmargin.volume import LabelMask, MaskOrigin, Structure
+from ablmargin.wholenumber import whole_number
 
 _FIELD = re.compile(r"Segment(\d+)_(\w+)")
 _AXIS = re.compile(r"none|\([^)]*\)")
@@ -187,9 +188,10 @@ def _places(fields: Mapping[str, str], layers: Array, path: Path) -> list[_Place
 
 
 def _whole(text: str, path: Path) -> int:
-    if not text.isdecimal():
+    number = whole_number(text)
+    if number is None:
         raise _error(path, "FILE_FORMAT", "a segment whose layer or label is no number", "whole numbers")
-    return int(text)
+    return number
 
 
 def _layer_for(mask: LabelMask, layers: list[Array]) -> int:

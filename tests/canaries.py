@@ -28,13 +28,14 @@ _VALUES = {
     "UT": NAME,
     "UC": NAME,
     "AE": NAME,
+    "CS": NAME,
     "AS": "077Y",
     "DA": "",
     "DT": f"{DAY}093000",
     "TM": "093000",
 }
 _OF_THE_SLICE = {"SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"}
-_NEEDED = {"SOPClassUID"}
+_NEEDED = {"SOPClassUID", "Modality", "SpecificCharacterSet"}
 
 
 def fill_with_canaries(folder: Path, *, day: str = DAY) -> None:
@@ -52,6 +53,7 @@ def _fill(dataset: Dataset, number: int, day: str) -> None:
         elif kind == "UI" and keyword not in _OF_THE_SLICE:
             dataset.add_new(tag, kind, f"{UID_ROOT}.9")
     dataset.PatientID, dataset.PatientSex = f"{NAME}ID", "F"
+    dataset.ImageType = ["DERIVED", "PRIMARY", "AXIAL", NAME]
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = f"{UID_ROOT}.1", f"{UID_ROOT}.2"
     dataset.FrameOfReferenceUID, dataset.SOPInstanceUID = f"{UID_ROOT}.3", f"{UID_ROOT}.4.{number}"
     dataset.private_block(PRIVATE, NAME, create=True).add_new(1, "LO", NAME)

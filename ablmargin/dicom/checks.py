@@ -21,6 +21,7 @@ from ablmargin.dicom.stack import CORNER_MM, Stack, stack_of
 from ablmargin.dicom.text import attribute
 from ablmargin.errors import Caution, Fault
 from ablmargin.hazards import sifted
+from ablmargin.wholenumber import whole_number
 
 COARSE_MM = 3.0
 """Slices thicker or farther apart than this blur a margin of 5 mm."""
@@ -115,7 +116,7 @@ def _digest(path: Path, start: int, count: int) -> bytes:
 def instance_cautions(headers: Sequence[SliceHeader]) -> list[Caution]:
     """Doubts about the set of files: instance numbers that start late, one UID for all, no frame of reference."""
     cautions = []
-    numbers = sorted(int(h.texts["InstanceNumber"]) for h in headers if h.texts["InstanceNumber"].isdecimal())
+    numbers = sorted(n for h in headers if (n := whole_number(h.texts["InstanceNumber"])) is not None)
     if len(numbers) == len(headers) and len(set(numbers)) == len(numbers) and numbers and numbers[0] > 1:
         message = f"instance numbers run from {numbers[0]} to {numbers[-1]}: slices may be missing at an end"
         cautions.append(Caution(code="SERIES_INCOMPLETE", message=message))

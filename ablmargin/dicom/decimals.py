@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import TypedDict
 
-from ablmargin.dicom.text import attribute, number, printable
+from ablmargin.dicom.text import attribute, number
 from ablmargin.errors import Fault
 from ablmargin.geometry import Triple
 
@@ -14,6 +15,8 @@ GEOMETRY_LENGTHS = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "Pi
 RESCALE_LENGTHS = {"RescaleSlope": 1, "RescaleIntercept": 1}
 DECIMALS = GEOMETRY_LENGTHS | RESCALE_LENGTHS | {"SliceThickness": 1}
 """Attributes, and how many numbers each has."""
+_MOST_SHOWN = 80
+_NUMERIC = re.compile(r"([0-9+\-.,eE \\]|nan|inf)*", re.IGNORECASE)
 
 
 class Measures(TypedDict):
@@ -59,13 +62,19 @@ def _decimals(text: str, keyword: str, count: int, source: str, faults: list[Fau
         Fault(
             code="GEOM_BAD_VALUE" if keyword in GEOMETRY_LENGTHS else "BAD_VALUE",
             source=source,
-            found=f"{printable(text[:80])!r}",
+            found=_quoted(text),
             expected=f"{count} finite decimal number{'s' if count > 1 else ''}",
             remedy="The header is damaged: export the series again.",
             attribute=attribute(keyword),
         )
     )
     return None
+
+
+def _quoted(text: str) -> str:
+    """A text if it consists of numbers, even with decimal commas; anything else may be a name."""
+    shown = text[:_MOST_SHOWN]
+    return repr(shown) if _NUMERIC.fullmatch(shown) else "a text that is no number"
 
 
 def _one(numbers: tuple[float, ...] | None) -> float | None:

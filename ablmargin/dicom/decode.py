@@ -19,6 +19,7 @@ from ablmargin.dicom.codec.wire import Job
 from ablmargin.dicom.header import SliceHeader
 from ablmargin.dicom.pixelplace import PixelPlace
 from ablmargin.dicom.quiet import quiet
+from ablmargin.wholenumber import whole_number
 
 __all__ = ["DecodingError", "FrameDecoder", "pixel_type", "significant", "stored_values"]
 
@@ -85,7 +86,7 @@ def _encapsulated(header: SliceHeader, pixels: PixelPlace) -> bytes:
         with header.path.open("rb") as file, quiet():
             file.seek(pixels.start)
             reader: Any = BoundedReader(file, header.file_bytes)
-            stream = get_frame(reader, header.frame, number_of_frames=int(header.texts["NumberOfFrames"] or 1))
+            stream = get_frame(reader, header.frame, number_of_frames=whole_number(header.texts["NumberOfFrames"]) or 1)
     except Exception:  # noqa: BLE001 - pydicom raises almost any type on damaged lengths
         raise DecodingError("the compressed pixels end early, or their lengths are wrong") from None
     if not 0 < len(stream) <= 2 * header.frame_bytes + _SLACK_BYTES:

@@ -13,10 +13,12 @@ import pydicom.uid
 from ablmargin.dicom.enhanced import MULTI_FRAME, frame_headers
 from ablmargin.dicom.header import SliceHeader, UnreadableFileError, read_header
 from ablmargin.dicom.split import parts_of
-from ablmargin.dicom.text import attribute, printable, uid_of
+from ablmargin.dicom.terms import MODALITIES, term
+from ablmargin.dicom.text import attribute, printable, uid_name
 from ablmargin.dicom.walk import FILE_SET_NAMES, MEDIA_DIRECTORY, Skipped, places_under
 from ablmargin.errors import UsageError
 from ablmargin.progress import Progress, silent
+from ablmargin.wholenumber import whole_number
 
 _ARCHIVES = (b"PK\3\4", b"PK\5\6", b"7z\xbc\xaf", b"Rar!")
 _TAR_MARK, _TAR_OFFSET = b"ustar", 257
@@ -143,8 +145,8 @@ def _sorted_out(header: SliceHeader) -> Sequence[SliceHeader] | Skipped:
 
 def _other_kind(header: SliceHeader, sop_class: str) -> tuple[str, str, str]:
     """Code, words and attribute of an object that is no CT image."""
-    uid, modality = uid_of(sop_class), printable(header.texts["Modality"]) or "unknown"
-    kind = f"{'a private object' if uid.is_private else printable(uid.name)}, modality {modality}"
+    modality = header.texts["Modality"]
+    kind = f"{uid_name(sop_class)}, modality {term(modality, MODALITIES) if modality else 'unknown'}"
     if modality != "CT":
         return "NOT_CT", kind, "Modality"
     if header.position_mm is None:
@@ -174,5 +176,4 @@ def _grouped(headers: list[SliceHeader], skipped: list[Skipped], source: str) ->
 
 def _by_time(members: list[SliceHeader]) -> tuple[str, int, str]:
     first = min(members, key=lambda header: header.acquired or "")
-    number = first.texts["SeriesNumber"]
-    return first.acquired or "", int(number) if number.isdecimal() else 0, first.series_uid
+    return first.acquired or "", whole_number(first.texts["SeriesNumber"]) or 0, first.series_uid

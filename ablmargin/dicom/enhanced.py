@@ -15,6 +15,7 @@ from ablmargin.dicom.decimals import measures
 from ablmargin.dicom.framegroups import FrameGroups, read_groups
 from ablmargin.dicom.header import SliceHeader, UnreadableFileError
 from ablmargin.errors import Caution, Fault
+from ablmargin.wholenumber import whole_number
 
 MULTI_FRAME = {str(EnhancedCTImageStorage), str(LegacyConvertedEnhancedCTImageStorage)}
 
@@ -54,7 +55,7 @@ def concatenation_cautions(headers: Sequence[SliceHeader]) -> list[Caution]:
     return [
         Caution(code="SERIES_INCOMPLETE", message=f"{len(found)} of the {total} files of one volume are there")
         for found in parts.values()
-        if (total := max(found.values(), key=len)).isdecimal() and int(total) > len(found)
+        if (total := max(whole_number(text) or 0 for text in found.values())) > len(found)
     ]
 
 
@@ -110,8 +111,8 @@ def _texts(header: SliceHeader, top: dict[str, str], number: int, said: dict[str
 
 def _place(top: dict[str, str], number: int) -> str:
     """Which frame of a concatenation it is, from 1; "" in a file on its own, whose frames are numbered by no one."""
-    offset = top.get("ConcatenationFrameOffsetNumber", "")
-    return str(int(offset) + number + 1) if offset else ""
+    offset = whole_number(top.get("ConcatenationFrameOffsetNumber", ""))
+    return "" if offset is None else str(offset + number + 1)
 
 
 def _kind(frame_type: str, technique: str) -> str:

@@ -7,8 +7,10 @@ import numpy as np
 from ablmargin.dicom.decimals import GEOMETRY_LENGTHS, RESCALE_LENGTHS
 from ablmargin.dicom.enhanced import is_multi_frame
 from ablmargin.dicom.header import SliceHeader
-from ablmargin.dicom.text import attribute, printable, uid_of
+from ablmargin.dicom.terms import MODALITIES, PHOTOMETRICS, term
+from ablmargin.dicom.text import attribute, uid_of
 from ablmargin.errors import Fault
+from ablmargin.wholenumber import whole_number
 
 ORIENTATION_TOLERANCE = 1e-3
 """Direction cosines closer than this are equal; what is left of the difference, the corner check sees."""
@@ -27,17 +29,19 @@ def file_faults(header: SliceHeader) -> list[Fault]:
 def _kind_faults(header: SliceHeader) -> list[Fault]:
     faults = []
     if header.texts["Modality"] != "CT":
-        found = printable(header.texts["Modality"]) or "nothing"
+        found = term(header.texts["Modality"], MODALITIES) if header.texts["Modality"] else "nothing"
         faults.append(_fault(header, "NOT_CT", "Modality", found, expected="CT", remedy=_EXPORT))
     if header.texts["NumberOfFrames"] not in {"", "1"} and not is_multi_frame(header):
-        found = printable(header.texts["NumberOfFrames"])
+        frames = whole_number(header.texts["NumberOfFrames"])
+        found = "no number" if frames is None else f"{frames}"
         faults.append(
             _fault(header, "MULTI_FRAME", "NumberOfFrames", found, expected="one image a file", remedy=_EXPORT)
         )
     uid = uid_of(header.transfer_syntax)
     if uid.is_private or not uid.is_valid or not uid.is_transfer_syntax:
         remedy = "Convert the files to Explicit VR Little Endian."
-        found, expected = printable(header.transfer_syntax) or "nothing", "a transfer syntax of the standard"
+        found = (uid if uid.is_valid else "what is no UID") if uid else "nothing"
+        expected = "a transfer syntax of the standard"
         faults.append(_fault(header, "TRANSFER_SYNTAX", "TransferSyntaxUID", found, expected=expected, remedy=remedy))
     return faults
 
@@ -95,12 +99,8 @@ def _pixel_faults(header: SliceHeader) -> list[Fault]:
         ]
     color = header.texts["PhotometricInterpretation"]
     if color not in {"", "MONOCHROME1", "MONOCHROME2"}:
-        expected = "MONOCHROME2: values, not colors"
-        return [
-            _fault(
-                header, "HU_UNKNOWN", "PhotometricInterpretation", printable(color), expected=expected, remedy=_EXPORT
-            )
-        ]
+        found, expected = term(color, PHOTOMETRICS), "MONOCHROME2: values, not colors"
+        return [_fault(header, "HU_UNKNOWN", "PhotometricInterpretation", found, expected=expected, remedy=_EXPORT)]
     if header.integers["HighBit"] != stored - 1 or header.integers["PixelRepresentation"] not in {0, 1}:
         found = f"high bit {header.integers['HighBit']} for {stored} bits stored"
         return [_fault(header, "PIXEL_FORMAT", "HighBit", found, expected=f"{stored - 1}", remedy=_RESEND)]

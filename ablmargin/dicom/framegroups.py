@@ -19,6 +19,7 @@ from ablmargin.dicom.header import UnreadableFileError
 from ablmargin.dicom.nested import Element, Encoding, EndsEarlyError, NestingError, elements, items
 from ablmargin.dicom.pixelplace import PixelPlace
 from ablmargin.dicom.text import uid_of
+from ablmargin.wholenumber import whole_number
 
 MOST_FRAMES = 16_384
 """Four volumes of the longest scan."""
@@ -206,8 +207,6 @@ def _contrast(data: bytes, sequence: Element, encoding: Encoding) -> dict[str, s
     return {}
 
 
-_LONGEST_INTEGER = 12
-"""Characters of an IS (PS3.5 6.2)."""
 _NUMBERS = {"US": "H", "UL": "I", "FD": "d"}
 
 
@@ -221,9 +220,9 @@ def _value(data: bytes, element: Element, encoding: Encoding) -> dict[str, str]:
 
 
 def _require_count(declared: str, frames: list[dict[str, str]]) -> None:
-    is_number = declared.isdecimal() and len(declared) <= _LONGEST_INTEGER
-    if not is_number or int(declared) != len(frames):
-        reason = f"it declares {declared if is_number else 'no'} frames and describes {len(frames)}"
+    count = whole_number(declared)
+    if count != len(frames):
+        reason = f"it declares {'no' if count is None else count} frames and describes {len(frames)}"
         raise UnreadableFileError("FILE_MALFORMED", reason, "NumberOfFrames")
 
 

@@ -9,7 +9,8 @@ from pydicom.uid import HTJ2K, JPEG2000, JPEGBaseline8Bit, JPEGExtended12Bit, JP
 from ablmargin.dicom.groups import close_groups, orientation_of
 from ablmargin.dicom.header import SliceHeader
 from ablmargin.dicom.stack import MIN_SLICES
-from ablmargin.dicom.text import attribute, number, printable
+from ablmargin.dicom.terms import IMAGE_TYPES, RESCALE_TYPES, terms
+from ablmargin.dicom.text import attribute, number
 from ablmargin.errors import Caution, Fault
 
 _SCOUTS = {"LOCALIZER", "SCOUT", "SCREEN SAVE", "SCREEN"}
@@ -74,7 +75,7 @@ def kind_faults(headers: Sequence[SliceHeader], source: str) -> list[Fault]:
             Fault(
                 code="HU_UNKNOWN",
                 source=source,
-                found=f"values in {printable(', '.join(units))[:40]}",
+                found=f"values in {', '.join(terms(units, RESCALE_TYPES))}",
                 expected="HU",
                 remedy=_EXPORT,
                 attribute=attribute("RescaleType"),
@@ -86,9 +87,10 @@ def kind_faults(headers: Sequence[SliceHeader], source: str) -> list[Fault]:
 def kind_cautions(headers: Sequence[SliceHeader]) -> list[Caution]:
     """A word on images that software made from others, on modified units, and on lossy compression."""
     cautions = []
-    derived = sorted({"/".join(_types(header)) for header in headers if "DERIVED" in _types(header)})
+    derived = sorted({kind for header in headers if "DERIVED" in _types(header) for kind in _types(header)})
     if derived:
-        message = f"images were derived by software from others ({printable(', '.join(derived[:3]))}), as a reformat is"
+        told = ", ".join(terms(derived, IMAGE_TYPES | _PROJECTIONS | _CALCULATED))
+        message = f"images were derived by software from others ({told}), as a reformat is"
         cautions.append(Caution(code="IMAGE_DERIVED", message=message))
     if any(header.texts["RescaleType"].upper() == "HU_MOD" for header in headers):
         cautions.append(

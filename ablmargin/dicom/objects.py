@@ -13,7 +13,7 @@ from pydicom.uid import RTStructureSetStorage, SegmentationStorage
 
 from ablmargin.dicom.header import UnreadableFileError, read_header
 from ablmargin.dicom.quiet import quiet
-from ablmargin.dicom.text import attribute, printable, uid_of
+from ablmargin.dicom.text import attribute, printable, uid_name
 from ablmargin.errors import DicomError, Fault, InputError
 
 LABEL_MAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
@@ -124,9 +124,8 @@ def _is_cut(dataset: Dataset) -> bool:
 
 def _none(path: Path, name: str) -> Fault:
     sop_class = _sop_class(path) if path.is_file() else ""
-    uid = uid_of(sop_class)
-    kind = "a private DICOM object" if uid.is_private else printable(uid.name)
-    found = kind if sop_class else "another kind of file" if path.is_file() else "a folder without such an object"
+    other = "another kind of file" if path.is_file() else "a folder without such an object"
+    found = f"DICOM of another kind: {uid_name(sop_class)}" if sop_class else other
     return Fault(
         code="MASK_FORMAT",
         source=name,

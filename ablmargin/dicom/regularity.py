@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ablmargin.dicom.header import SliceHeader
-from ablmargin.dicom.text import attribute, printable
+from ablmargin.dicom.text import attribute
 from ablmargin.errors import Fault
 from ablmargin.geometry import FloatArray
+from ablmargin.wholenumber import whole_number
 
 SAME_POSITION_MM = 0.01
 SHIFT_MM = 0.5
@@ -53,7 +54,7 @@ def _several_passes(
     passes: dict[str, list[int]], ordered: Sequence[SliceHeader], heights: FloatArray, source: str
 ) -> Fault:
     parts = [
-        f"number {printable(name) or 'none'}: {len(members)} slices from {heights[members[0]]:.1f} "
+        f"number {whole_number(name) if name else 'none'}: {len(members)} slices from {heights[members[0]]:.1f} "
         f"to {heights[members[-1]]:.1f} mm at {ordered[members[0]].clock or 'unknown time'}"
         for name, members in sorted(passes.items())[:6]
     ]

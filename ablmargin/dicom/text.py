@@ -10,7 +10,7 @@ from pydicom.uid import UID
 
 from ablmargin.errors import printable
 
-__all__ = ["attribute", "iso_time", "number", "printable", "uid_of"]
+__all__ = ["attribute", "iso_time", "number", "printable", "uid_name", "uid_of"]
 
 
 def number(text: str) -> float:
@@ -62,3 +62,17 @@ def attribute(keyword: str) -> str:
 def uid_of(text: str) -> UID:
     """A UID, valid or not, without pydicom's warning, which would quote it."""
     return UID(text, config.IGNORE)
+
+
+def uid_name(text: str) -> str:
+    """What the standard calls a UID; one that it doesn't know isn't quoted, as anything may stand there.
+
+    Examples
+    --------
+    >>> uid_name("1.2.840.10008.1.2.1"), uid_name("1.2.3")
+    ('Explicit VR Little Endian', 'a private object')
+    """
+    uid = uid_of(text)
+    if uid.is_private:
+        return "a private object"
+    return str(uid.name) if uid.name != text else "an unknown object"

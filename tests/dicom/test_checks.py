@@ -76,6 +76,15 @@ def test_missing_end_is_a_caution(series):
     assert image.volume.geometry.origin_mm[2] == pytest.approx(grid().origin_mm[2] + 7.5)
 
 
+@pytest.mark.parametrize("keyword", ["InstanceNumber", "SeriesNumber", "AcquisitionNumber"])
+def test_numbers_longer_than_python_reads_are_as_good_as_none(series, keyword):
+    """Python refuses to make a number of more than 4300 digits."""
+    for path in files_of(series):
+        edit(path, lambda dataset: dataset.add_new(keyword, "LT", "9" * 5000))
+    assert load_image(series).cautions == ()
+    assert overview(series)["series"][0]["usable"]
+
+
 def test_two_spacings(series):
     for number, name in enumerate(files_of(series)[8:], start=1):
         shift(name, (0, 0, 2.5 * number))

@@ -35,6 +35,37 @@ def test_a_reformat_is_told(tmp_path):
     assert codes(written(tmp_path, ImageType=["DERIVED", "SECONDARY", "REFORMATTED"])) == ["IMAGE_DERIVED"]
 
 
+def test_of_how_it_was_derived_only_terms_are_quoted(tmp_path):
+    """Scanners put free text in ImageType, and so a name may stand there."""
+    kinds = ["DERIVED", "SECONDARY", "MPR", "ZZCANARY_ADA"]
+    (caution,) = load_image(written(tmp_path, ImageType=kinds)).cautions
+    assert "(DERIVED, MPR, SECONDARY, another term)" in caution.message
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"RescaleType": "ZZCANARY"}, "values in another term"),
+        ({"PhotometricInterpretation": "ZZCANARY"}, "another term"),
+        ({"Modality": "ZZCANARY"}, "another term"),
+        ({"NumberOfFrames": "ZZCANARY"}, "no number"),
+        ({"PixelSpacing": "ZZCANARY"}, "a text that is no number"),
+        ({"SliceThickness": "19331122\\ZZCANARY"}, "a text that is no number"),
+        ({"ImagePositionPatient": "1,5\\2\\3"}, "'1,5\\\\2\\\\3'"),
+    ],
+)
+def test_of_values_that_are_refused_only_terms_and_numbers_are_quoted(tmp_path, values, told):
+    slices = stack(heights_mm=heights(COUNT))
+    for d in slices:
+        for keyword, value in values.items():
+            d.add_new(keyword, "LO", value)
+    write(tmp_path, slices)
+    with pytest.raises(DicomError) as caught:
+        load_image(tmp_path)
+    (fault,) = caught.value.faults
+    assert (fault.found, (fault.attribute or "").partition(" ")[0]) == (told, next(iter(values)))
+
+
 @pytest.mark.parametrize("kind", ["MIP", "MINIP", "VOLUME RENDERED"])
 def test_a_projection_is_no_slice(tmp_path, kind):
     fault = refused(written(tmp_path, ImageType=["DERIVED", "SECONDARY", "AXIAL", kind]))
