@@ -1,4 +1,4 @@
-"""The console script ``ablmargin``. It loads the program itself only when it can be interrupted cleanly."""
+"""The console script ``ablmargin``. It loads the program itself only when it can be interrupted and terminated cleanly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 128 + signal.SIGTERM
+"""143, as shells tell it: SIGTERM is what job schedulers and ``kill`` send."""
+_WORDS = {signal.SIGINT: b"ablmargin: interrupted\n", signal.SIGTERM: b"ablmargin: terminated\n"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,9 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def script() -> None:
     """What the console script calls."""
     usual = signal.signal(signal.SIGINT, _leave)
+    signal.signal(signal.SIGTERM, _leave)
     from . import app  # noqa: F401 - takes a second
 
     signal.signal(signal.SIGINT, usual)
+    signal.signal(signal.SIGTERM, _unwind)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a sign shows a question mark
@@ -33,8 +37,18 @@ def script() -> None:
 
 def _leave(signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - what signal.signal asks for
     """End at once: an exception amid an import could turn into another one, or be lost."""
-    os.write(2, b"ablmargin: interrupted\n")
-    os._exit(EXIT_INTERRUPTED)
+    os.write(2, _WORDS[signal.Signals(signal_number)])
+    os._exit(128 + signal_number)
+
+
+def _unwind(signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as above
+    """End like after an error: temporary files, which hold the patient's CT, go, and so do other processes.
+
+    Further signals of the kind are ignored, as they would cut that short.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.write(2, _WORDS[signal.SIGTERM])
+    sys.exit(EXIT_TERMINATED)
 
 
 if __name__ == "__main__":

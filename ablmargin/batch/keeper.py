@@ -12,6 +12,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -64,15 +65,17 @@ def main() -> None:
 
 
 def _in_fork(task: Task, connection: Connection) -> int:
-    """Do a case in a forked process of its own group, and wait for its end."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.setsid()
-            _do(task, connection)
-        finally:
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    """Do a case in a forked process of its own group, wait for its end, and remove the temporary files that it leaves."""
+    with tempfile.TemporaryDirectory(prefix="ablmargin-", ignore_cleanup_errors=True) as scratch:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.setsid()
+                tempfile.tempdir = os.environ["TMPDIR"] = scratch
+                _do(task, connection)
+            finally:
+                os._exit(1)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def _do(task: Task, connection: Connection) -> None:

@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from ablmargin.batch.inputs import fingerprint_of, stamp_of, unchanged
 from ablmargin.batch.job import Analysis, CaseJob, Limits, digest_of, without_places
+from ablmargin.batch.keeper import FORKS
 from ablmargin.batch.marker import is_finished
 from ablmargin.batch.supervise import carry_out, stop
 from ablmargin.intake import CaseRequest
@@ -68,6 +70,16 @@ def test_a_case_that_takes_too_long_is_ended_with_what_it_started(job, tmp_path)
     assert outcome.seconds < 15
     assert not lives(tmp_path / "pid")
     assert not (tmp_path / "c0").exists()
+
+
+@pytest.mark.skipif(not FORKS, reason="only a keeper that forks outlives its case")
+def test_a_case_that_is_ended_leaves_no_image_in_the_temporary_folder(job, tmp_path):
+    program = shell(tmp_path, f"ls $PWD/image.nii.gz > {tmp_path}/image", "sleep 60")
+    carry_out(job(program), Limits(timeout_s=5.0))
+    image = Path((tmp_path / "image").read_text().strip())
+    assert image.name == "image.nii.gz"
+    assert not image.parent.exists()
+    assert not list(Path(tempfile.gettempdir()).glob(f"{image.parent.parent.name}*"))
 
 
 def test_a_case_that_takes_too_much_memory_is_ended(job, tmp_path):

@@ -4,11 +4,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
+import psutil
 import pytest
+from ct_files import write_series
 
 from ablmargin_cli.main import main
 
+PATIENCE_S = 60.0
+SLEEPS = "import pathlib, sys, time; pathlib.Path(sys.argv[1] + '.begun').touch(); time.sleep(600)"
 STALLED = """
 import os, signal, sys
 from importlib.abc import MetaPathFinder
@@ -17,7 +23,7 @@ from ablmargin_cli.main import script
 class Interrupted(MetaPathFinder):
     def find_spec(self, name, path, target=None):
         if name == {module!r}:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.{kind})
 
 sys.meta_path.insert(0, Interrupted())
 sys.argv = ["ablmargin", "--version"]
@@ -25,15 +31,57 @@ script()
 """
 
 
-@pytest.mark.parametrize("module", ["typer", "ablmargin_cli.app", "numpy", "ablmargin_cli.validate"])
-def test_interrupted_while_it_loads(module):
-    """Ctrl-C amid any import: the exit code of an interruption, a line of words and no traceback."""
-    done = subprocess.run(
-        [sys.executable, "-c", STALLED.format(module=module)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 130
-    assert done.stderr == "ablmargin: interrupted\n"
+@pytest.mark.parametrize(
+    ("kind", "module", "code", "words"),
+    [
+        ("SIGINT", "typer", 130, "interrupted"),
+        ("SIGINT", "ablmargin_cli.app", 130, "interrupted"),
+        ("SIGINT", "numpy", 130, "interrupted"),
+        ("SIGINT", "ablmargin_cli.validate", 130, "interrupted"),
+        ("SIGTERM", "numpy", 143, "terminated"),
+    ],
+)
+def test_stopped_while_it_loads(kind, module, code, words):
+    """Ctrl-C or SIGTERM amid any import: the signal's exit code, a line of words and no traceback."""
+    stalled = STALLED.format(module=module, kind=kind)
+    done = subprocess.run([sys.executable, "-c", stalled], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert done.stderr == f"ablmargin: {words}\n"
     assert done.stdout == ""
+
+
+def wait_for(path_like, folder: Path) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not any(folder.rglob(path_like)):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_terminated_it_removes_temporary_files_and_ends_other_processes(tmp_path):
+    """The image that another program outlines lies in a temporary folder: it mustn't stay there."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    (tmp_path / "sleeps.py").write_text(SLEEPS)
+    command = ["segment", "--image", write_series(tmp_path / "ct"), "--structure", "liver", "--out", tmp_path / "o.nii"]
+    command += ["--auto-command", f"{sys.executable} {tmp_path / 'sleeps.py'} {{image}} {{mask}}"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from ablmargin_cli.main import script; script()", *map(str, command)],
+        env={**os.environ, "TMPDIR": str(scratch)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_for("*.begun", scratch)
+        (begun,) = psutil.Process(process.pid).children(recursive=True)
+        assert [path.name for path in scratch.rglob("*.nii.gz")] == ["image.nii.gz"]
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
+        process.wait()
+    assert (process.returncode, said) == (143, "ablmargin: terminated\n")
+    assert list(scratch.iterdir()) == []
+    assert not begun.is_running()
 
 
 def test_loaded_it_is_interrupted_as_usual():
