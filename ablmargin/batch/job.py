@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from ablmargin.errors import printable
 from ablmargin.intake import CaseRequest, mask_path
 from ablmargin.pipeline import Settings
 from ablmargin.registration.enginename import EngineName
@@ -147,17 +149,26 @@ def digest_of(values: object) -> str:
 def without_places(text: str, request: CaseRequest) -> str:
     """A message without the folders that a case's inputs lie in: they may be named after patients.
 
-    An input folder becomes the name of its column, a file keeps its own name.
+    An input folder becomes the name of its column, a file keeps its own name. Folders within an input folder go too.
     """
     named = {"pre": request.pre, "post": request.post}
     for role, path in named.items():
         if path.is_dir():
             text = re.sub(re.escape(str(path)) + r"(?=$|[\s/\\,;:'\")])", role, text)
+    for name in _folders_within(request):
+        text = re.sub(rf"(?<=: ){re.escape(name)}(?=: found)", "(folder)", text.replace(f"{name}/", ""))
     files = [request.pre, request.post, *([request.landmarks] if request.landmarks else [])]
     folders = {str(path.parent) for path in [*files, *(mask_path(mask) for mask in request.masks)]}
     for folder in sorted(folders, key=len, reverse=True):
         text = text.replace(f"{folder}/", "").replace(folder, "(folder)") if len(folder) > 1 else text
     return text
+
+
+def _folders_within(request: CaseRequest) -> list[str]:
+    """The folders at any depth of all folders that are inputs, as messages name them, the longest name first."""
+    roots = {path for path in (request.pre, request.post, *map(mask_path, request.masks)) if path.is_dir()}
+    found = {os.path.relpath(parent, root) for root in roots for parent, _, _ in os.walk(root)} - {"."}
+    return sorted(map(printable, found), key=len, reverse=True)
 
 
 def _label(text: str) -> str:

@@ -189,3 +189,16 @@ def test_messages_name_no_folders(tmp_path):
     request = CaseRequest(pre=folder, post=tmp_path / "jones.nii", tumors=(f"{mask}#Tumor 1",))
     told = f"{folder}/IM1.dcm, {folder}: bad; --tumor {mask}#Tumor 1 in {mask.parent}; {request.post}"
     assert without_places(told, request) == "pre/IM1.dcm, pre: bad; --tumor tumor.nii#Tumor 1 in (folder); jones.nii"
+
+
+def test_nor_those_within_an_input_that_nobody_typed(tmp_path):
+    inner = tmp_path / "pre" / "DOE^JANE 1933" / "CT\n1"
+    inner.mkdir(parents=True)
+    request = CaseRequest(pre=tmp_path / "pre", post=tmp_path / "p.nii", tumors=("t.nii",))
+    told = (
+        "GEOM_GAP: between DOE^JANE 1933/IM1.dcm and DOE^JANE 1933/CT\\n1/IM3.dcm: found 5 mm; expected 2.5 mm "
+        "FOLDER_UNREADABLE: DOE^JANE 1933: found can't be opened"
+    )
+    assert without_places(told, request) == (
+        "GEOM_GAP: between IM1.dcm and IM3.dcm: found 5 mm; expected 2.5 mm FOLDER_UNREADABLE: (folder): found can't be opened"
+    )
