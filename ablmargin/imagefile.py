@@ -18,7 +18,7 @@ import SimpleITK as sitk
 from ablmargin.errors import Fault, InputError, UsageError
 from ablmargin.geometry import Array, Geometry
 from ablmargin.imageheader import HeaderError, geometry_in_header
-from ablmargin.itk import geometry_of, image_of
+from ablmargin.itk import geometry_of, image_of, itk_path
 from ablmargin.loaded import LoadedImage, loaded_volume
 from ablmargin.originnote import note_of, with_note
 from ablmargin.segments import (
@@ -202,9 +202,10 @@ def _read(path: Path, what: str) -> tuple[Array, Geometry, str]:
     if path.stat().st_size == 0:
         found, expected = "an empty file of 0 bytes", "a NIfTI, NRRD or MetaImage file"
         raise InputError(_fault(path, "FILE_UNREADABLE", found, expected))
+    readable = itk_path(path)
     try:
         from_header = geometry_in_header(path)
-        image = sitk.ReadImage(path)
+        image = sitk.ReadImage(readable)
     except HeaderError as error:
         code = error.code if error.code.startswith("FILE_") else f"{what}_{error.code}"
         raise InputError(_fault(path, code, error.found, error.expected)) from None
@@ -292,7 +293,7 @@ def _write(image: sitk.Image, path: Path) -> None:
     if not is_image_file(path):
         raise UsageError(f"{path.name}: expected a name that ends in {', '.join(ENDINGS)}")
     with whole_file(path) as unfinished:
-        sitk.WriteImage(image, unfinished, useCompression=True)
+        sitk.WriteImage(image, itk_path(unfinished), useCompression=True)
 
 
 def _fault(path: Path, code: str, found: str, expected: str, remedy: str = "Export the file again.") -> Fault:

@@ -6,10 +6,30 @@ matrix count (i, j, k).
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import SimpleITK as sitk
 
+from ablmargin.errors import Fault, InputError
 from ablmargin.geometry import Array, FloatArray, Geometry, triples
+
+
+def itk_path(path: Path) -> str:
+    """A path as ITK takes it: text in UTF-8. With anything else SimpleITK ends the whole process.
+
+    Raises
+    ------
+    InputError
+        PATH_ENCODING if a name in it is no such text.
+    """
+    text = os.fspath(path)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError(_unreadable_name(text)) from None
+    return text
 
 
 def image_of(voxels: Array, geometry: Geometry) -> sitk.Image:
@@ -42,6 +62,16 @@ def resample(voxels: Array, source: Geometry, target: Geometry, *, fill: float =
     reference = _empty_image(target)
     return np.asarray(
         sitk.GetArrayFromImage(sitk.Resample(moving, reference, sitk.Transform(), sitk.sitkLinear, float(fill)))
+    )
+
+
+def _unreadable_name(text: str) -> Fault:
+    return Fault(
+        code="PATH_ENCODING",
+        source=text,
+        found="a name that is no text in UTF-8, as of another system",
+        expected="names of files and folders in UTF-8",
+        remedy="Give it another name.",
     )
 
 

@@ -18,7 +18,7 @@ import SimpleITK as sitk
 from ablmargin.errors import Fault, InputError, UsageError
 from ablmargin.geometry import Array, Geometry
 from ablmargin.imageheader import HeaderError, nrrd_fields, require_nrrd_space
-from ablmargin.itk import geometry_of
+from ablmargin.itk import geometry_of, itk_path
 from ablmargin.originnote import note_of, with_note
 from ablmargin.segments import (
     MEANINGS,
@@ -133,10 +133,11 @@ def save_segments(masks: Mapping[str, LabelMask], path: Path) -> None:
 
 def _read(path: Path) -> tuple[Array, Geometry, dict[str, str]]:
     """Voxels (slices, rows, columns, layers), their grid, and the header's fields."""
+    readable = itk_path(path)
     try:
         fields = nrrd_fields(path)
         _require_layers(fields)
-        image = sitk.ReadImage(path)
+        image = sitk.ReadImage(readable)
         geometry = geometry_of(image)
     except HeaderError as error:
         code = error.code if error.code.startswith("FILE_") else f"MASK_{error.code}"

@@ -13,6 +13,7 @@ from ablmargin.deidentify import plain_command
 from ablmargin.dicom.walk import is_file_set
 from ablmargin.errors import UsageError
 from ablmargin.intake import CaseRequest, mask_path
+from ablmargin.itk import itk_path
 from ablmargin.pipeline import Settings
 from ablmargin.progress import Progress
 from ablmargin.registration.engines import engine_named
@@ -48,10 +49,13 @@ class Output:
         UsageError
             If it lies inside an input folder, holds an input, is a file, or holds something that isn't a finished case
             to be replaced.
+        InputError
+            If its name is no text that a file can be written by.
         """
         out = self.folder
         if out is None:
             return
+        itk_path(out.resolve())
         try:
             taken = out.exists() and not out.is_dir()
         except OSError as error:

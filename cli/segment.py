@@ -152,7 +152,9 @@ def _tell(proposal: Segmentation, out: Path, cautions: Sequence[Caution], *, as_
 def _require_free(out: Path, image: Path, liver: str | None, *, overwrite: bool) -> None:
     from ablmargin.dicom.walk import is_file_set
     from ablmargin.intake import mask_path
+    from ablmargin.itk import itk_path
 
+    itk_path(out)
     if out.is_dir():
         raise UsageError(f"--out {out} is a folder; name a file")
     if out.exists() and not overwrite:

@@ -19,6 +19,7 @@ from ablmargin.batch.marker import is_finished
 from ablmargin.batch.results import Row, write_results
 from ablmargin.errors import UsageError
 from ablmargin.intake import mask_path
+from ablmargin.itk import itk_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,7 @@ def require_writable(plan: Plan) -> None:
         If it is a file, holds an input or lies inside one, or holds something but no batch.
     """
     out = plan.out.resolve()
+    itk_path(out)
     if plan.out.exists() and not plan.out.is_dir():
         raise UsageError(f"--out {plan.out} is a file, not a folder")
     for source in _sources(plan.manifest):

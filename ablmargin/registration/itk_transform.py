@@ -6,6 +6,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
+from ablmargin.itk import itk_path
 from ablmargin.registration.transform import RigidTransform, SplineTransform
 
 _ORDER = 3
@@ -33,7 +34,7 @@ def save_itk_transform(spline: SplineTransform, path: Path) -> None:
 
     Unlike HDF5 (``.h5``) it holds no time and no operating system, so the same map always gives the same file.
     """
-    sitk.WriteTransform(itk_transform_of(spline), str(path))
+    sitk.WriteTransform(itk_transform_of(spline), itk_path(path))
 
 
 def _rigid(rigid: RigidTransform) -> sitk.AffineTransform:

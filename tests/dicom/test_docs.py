@@ -15,7 +15,7 @@ READERS = [
     *(f"dicom/{name}.py" for name in ("bounded", "checks", "choose", "decimals", "discover", "enhanced")),
     *(f"dicom/{name}.py" for name in ("codec/process", "filechecks", "framegroups", "groups", "header", "nested")),
     *(f"dicom/{name}.py" for name in ("kinds", "load", "placement", "regularity", "split", "stack", "walk")),
-    *("exampair.py", "examphases.py", "hazards.py", "intake.py", "loaded.py", "loading.py"),
+    *("exampair.py", "examphases.py", "hazards.py", "intake.py", "itk.py", "loaded.py", "loading.py"),
 ]
 NO_CODES = {"HU_MOD", "MAX_IP", "MIN_IP", "STD_DEVIATION", "SURFACE_RENDER", "VOLUME_RENDER"}
 """Values of DICOM attributes that look like codes."""
