@@ -17,7 +17,7 @@ from ablmargin.batch.results import NOT_RUN, failures
 from ablmargin.batch.run import Plan, Summary, finished_cases, run_batch
 from ablmargin.report import DISCLAIMER
 
-from .terminal import say
+from .terminal import say, write_lines
 
 
 def tell_plan(plan: Plan) -> int:
@@ -125,7 +125,7 @@ def _print_summary(plan: Plan, summary: Summary) -> None:
     if waiting:
         lines.append(f"  {_count(waiting, 'lesion')} not analyzed yet")
     lines += [f"The tables: {plan.out / 'results.csv'}, results.parquet; logs: {plan.out / 'logs'}", DISCLAIMER]
-    sys.stdout.write("\n".join(lines) + "\n")
+    write_lines(lines)
 
 
 def _count(number: int, word: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ablmargin.errors import printable
 from ablmargin.progress import Progress as Listener
 from ablmargin.progress import silent
 from ablmargin.report import DISCLAIMER
@@ -44,8 +45,13 @@ def progress_bars() -> Iterator[Listener]:
 
 
 def say(text: str) -> None:
-    """Tell something to whoever watches, on standard error."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(text, markup=False)
+    """Tell something in one line to whoever watches, on standard error."""
+    _print(Console(stderr=True, highlight=False, soft_wrap=True), text)
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """Findings on standard output, a line each whatever they hold."""
+    sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
 
 
 def print_summary(result: CaseResult) -> None:
@@ -61,7 +67,7 @@ def print_summary(result: CaseResult) -> None:
         lines.append(f"  registration: {result.quality.quality}")
     lines += [f"  {caution.code}: {caution.message}" for caution in result.cautions]
     lines.append(DISCLAIMER)
-    sys.stdout.write("\n".join(lines) + "\n")
+    write_lines(lines)
 
 
 def print_series(findings: Mapping[str, Any]) -> None:
@@ -71,20 +77,25 @@ def print_series(findings: Mapping[str, Any]) -> None:
         "no.", "description", "phase", "contrast", "kernel", "slices", "spacing mm", "thick", "acquired", "usable"
     )
     for series in findings["series"]:
-        table.add_row(*(escape(text) for text in _series_row(series)))
+        table.add_row(*(escape(printable(text)) for text in _series_row(series)))
     if findings["series"]:
         console.print(table)
     else:
         console.print("No CT series found.")
     for series in findings["series"]:
         for problem in series["problems"]:
-            console.print(f"series {series['number']}: {problem['message']}", markup=False)
+            _print(console, f"series {series['number']}: {problem['message']}")
         for caution in series["cautions"]:
-            console.print(f"series {series['number']}: {caution['code']}: {caution['message']}", markup=False)
+            _print(console, f"series {series['number']}: {caution['code']}: {caution['message']}")
     for file in findings["skipped"][:SHOWN_FILES]:
-        console.print(f"not a slice: {file['file']}: {file['code']}: {file['reason']}", markup=False)
+        _print(console, f"not a slice: {file['file']}: {file['code']}: {file['reason']}")
     if len(findings["skipped"]) > SHOWN_FILES:
         console.print(f"... and {len(findings['skipped']) - SHOWN_FILES} more files (--json lists all)")
+
+
+def _print(console: Console, text: str) -> None:
+    """Print a line that may hold names of files: they can neither forge another one nor send codes to the terminal."""
+    console.print(printable(text), markup=False)
 
 
 def _series_row(series: Mapping[str, Any]) -> list[str]:

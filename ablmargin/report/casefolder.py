@@ -25,7 +25,7 @@ from ablmargin.registration.itk_transform import save_itk_transform
 from ablmargin.registration.transform import displacement_on
 from ablmargin.report.html import report_html
 from ablmargin.report.meshes import save_surface
-from ablmargin.report.record import result_record, validate
+from ablmargin.report.record import printable_record, result_record, validate
 from ablmargin.report.tables import save_margins
 from ablmargin.result import CaseResult
 from ablmargin.volume import LabelMask
@@ -70,7 +70,7 @@ def fill_case_folder(result: CaseResult, folder: Path, *, command: Sequence[str]
     record = result_record(_with_report_time(result, time.perf_counter() - started))
     validate(record)
     _write_json(record, folder / "result.json")
-    _write_json(provenance_record(result, command, folder), folder / "provenance.json")
+    _write_json(printable_record(provenance_record(result, command, folder)), folder / "provenance.json")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ablmargin.case import UNNAMED_CASE, Exam, RasMutation, SeriesRecord
 from ablmargin.clinical.criteria import EVIDENCE, THRESHOLDS_MM, Verdict
+from ablmargin.errors import printable
 from ablmargin.report import DISCLAIMER
 from ablmargin.report.mending import mending_sentences
 from ablmargin.report.numbers import UNKNOWN, lesion_numbers, registration_numbers, signed_mm
@@ -243,12 +244,18 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("ablmargin.report", "templates"),
         autoescape=True,
+        finalize=_printable_lines,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(mm=signed_mm, letters=place_in_letters, minus=with_minus_signs)
     return environment
+
+
+def _printable_lines(value: Any) -> Any:
+    """Texts, which may hold names of files, without what could turn or hide the text around them."""
+    return "\n".join(map(printable, value.split("\n"))) if type(value) is str else value
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

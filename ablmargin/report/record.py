@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from ablmargin.case import Exam
 from ablmargin.clinical.criteria import Verdict
+from ablmargin.errors import printable
 from ablmargin.geometry import FloatArray
 from ablmargin.registration.quality import RegistrationQuality
 from ablmargin.result import CaseResult, LesionResult, MaskRecord
@@ -40,6 +41,29 @@ def result_record(result: CaseResult) -> dict[str, Any]:
 
     Where the registration failed, everything that rests on it is None. Lengths are in mm to 3 decimals, volumes in ml to 4, shares 0..1 to 5; what isn't known, or isn't finite, is None.
     """
+    return printable_record(_record(result))
+
+
+def printable_record(record: dict[str, Any]) -> dict[str, Any]:
+    r"""The same with every text printable: names of files can hold line ends, codes for a terminal, and what is no text at all.
+
+    Examples
+    --------
+    >>> printable_record({"message": ["a\x1b[2J"], "count": 2})
+    {'message': ['a\\x1b[2J'], 'count': 2}
+    """
+    return {key: _printable(value) for key, value in record.items()}
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return printable_record(value)
+    return [_printable(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _record(result: CaseResult) -> dict[str, Any]:
     case = result.case
     return {
         "schema": SCHEMA,
