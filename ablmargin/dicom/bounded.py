@@ -6,7 +6,9 @@ import zlib
 from typing import BinaryIO
 
 INFLATED_BYTES = 80 * 2**20
-"""No deflated file may hold more: the largest slice and a long header."""
+"""No deflated file may hold more, inflated or not: the largest slice and a long header."""
+HEADER_BYTES = 64 * 2**20
+"""More isn't read of a header."""
 _ELEMENT_HEAD_BYTES = 16
 
 
@@ -15,23 +17,40 @@ class TooShortError(Exception):
 
 
 class TooLargeError(Exception):
-    """A deflated file holds more than a slice may."""
+    """Reading on would take more memory than is sensible."""
 
 
 class BoundedReader:
-    """A file for pydicom that refuses lengths beyond its end before memory is taken for them."""
+    """A file for pydicom that refuses lengths beyond its end, or beyond a bound, before memory is taken for them.
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file, self._size = file, size
+    Parameters
+    ----------
+    size : int
+        Of the file, bytes.
+    most : int
+        So much may be read in all. What is skipped doesn't count, nor does a deflated data set, which has its own bound.
+    """
+
+    def __init__(self, file: BinaryIO, size: int, most: int = HEADER_BYTES) -> None:
+        self._file, self._size, self._left = file, size, most
         self.tell, self.seek, self.close = file.tell, file.seek, file.close
 
     def read(self, count: int = -1) -> bytes:
         """As of any file, but for lengths that the file itself declares."""
         if count < 0:  # pydicom reads to the end only where all that follows is deflated
-            return _deflated_within_bounds(self._file.read())
+            return self._deflated()
         if count > _ELEMENT_HEAD_BYTES and count > self._size - self._file.tell():
             raise TooShortError
+        self._left -= count
+        if self._left < 0:
+            raise TooLargeError
         return self._file.read(count)
+
+    def _deflated(self) -> bytes:
+        """All that is left, once it is known to be no more than a slice, inflated or not."""
+        if self._size - self._file.tell() > INFLATED_BYTES:
+            raise TooLargeError
+        return _deflated_within_bounds(self._file.read())
 
 
 def _deflated_within_bounds(data: bytes) -> bytes:

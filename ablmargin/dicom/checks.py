@@ -28,6 +28,7 @@ COARSE_MM = 3.0
 UNSEEN_SHARE = 0.9
 """Slices thinner than this share of their distance leave tissue between them unseen."""
 
+_PART_BYTES = 2**20
 _RESEND = "Ask the PACS to send the series again."
 _UNPLACED = {
     "GEOM_MISSING_TAG",
@@ -110,7 +111,11 @@ def _pixel_bytes(header: SliceHeader) -> tuple[int, int]:
 def _digest(path: Path, start: int, count: int) -> bytes:
     with path.open("rb") as file:
         file.seek(start)
-        return hashlib.sha256(file.read(count)).digest()
+        digest = hashlib.sha256()
+        while part := file.read(min(count, _PART_BYTES)):
+            digest.update(part)
+            count -= len(part)
+        return digest.digest()
 
 
 def instance_cautions(headers: Sequence[SliceHeader]) -> list[Caution]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydicom.encaps import get_frame
 from pydicom.uid import UID, RLELossless
 
-from ablmargin.dicom.bounded import BoundedReader
+from ablmargin.dicom.bounded import BoundedReader, TooLargeError
 from ablmargin.dicom.codec.process import DecodingError, FrameDecoder
 from ablmargin.dicom.codec.wire import Job
 from ablmargin.dicom.header import SliceHeader
@@ -25,6 +25,10 @@ __all__ = ["DecodingError", "FrameDecoder", "pixel_type", "significant", "stored
 
 _SLACK_BYTES = 1 << 16
 """No stream is longer than twice its pixels and a header like that."""
+_TABLE_BYTES = 1 << 20
+"""For offsets and lengths of all frames."""
+_MOST_STREAM_BYTES = 2**28
+"""Of a multi-frame file no more is read to find a frame, where nothing but the streams themselves tells where they end."""
 
 
 def stored_values(header: SliceHeader, decoder: FrameDecoder) -> NDArray[Any]:
@@ -82,14 +86,20 @@ def _encapsulated(header: SliceHeader, pixels: PixelPlace) -> bytes:
     """The compressed stream of a slice."""
     if pixels.length is not None:
         raise DecodingError("uncompressed pixels in a file that says they are compressed")
+    longest = 2 * header.frame_bytes + _SLACK_BYTES
+    most = min((header.frame + 1) * longest, max(_MOST_STREAM_BYTES, longest)) + _TABLE_BYTES
     try:
         with header.path.open("rb") as file, quiet():
             file.seek(pixels.start)
-            reader: Any = BoundedReader(file, header.file_bytes)
+            reader: Any = BoundedReader(file, header.file_bytes, most)
             stream = get_frame(reader, header.frame, number_of_frames=whole_number(header.texts["NumberOfFrames"]) or 1)
+    except TooLargeError:
+        raise DecodingError(
+            f"a compressed stream of more than {longest} bytes for {header.frame_bytes} of pixels"
+        ) from None
     except Exception:  # noqa: BLE001 - pydicom raises almost any type on damaged lengths
         raise DecodingError("the compressed pixels end early, or their lengths are wrong") from None
-    if not 0 < len(stream) <= 2 * header.frame_bytes + _SLACK_BYTES:
+    if not 0 < len(stream) <= longest:
         raise DecodingError(f"a compressed stream of {len(stream)} bytes for {header.frame_bytes} bytes of pixels")
     return stream
 

@@ -12,7 +12,7 @@ from pydicom.dataset import FileDataset
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
 
-from ablmargin.dicom.bounded import INFLATED_BYTES, BoundedReader, TooLargeError, TooShortError
+from ablmargin.dicom.bounded import HEADER_BYTES, INFLATED_BYTES, BoundedReader, TooLargeError, TooShortError
 from ablmargin.dicom.decimals import DECIMALS, measures
 from ablmargin.dicom.pixelplace import PixelPlace, pixel_place
 from ablmargin.dicom.quiet import quiet
@@ -66,6 +66,13 @@ _RAW = ("PixelPaddingValue", "PixelPaddingRangeLimit")
 _TAGS: dict[str, BaseTag] = {
     keyword: Tag(keyword) for keyword in (*DECIMALS, *_INTEGERS, *_TEXTS, *_RAW, "SpecificCharacterSet")
 }
+_READ = set(_TAGS.values())
+_MOST_VALUE_BYTES = 2**16
+"""A thousand times what texts and numbers of a header have; pydicom takes eighty times as much memory to decode them."""
+_TOO_LARGE = (
+    f"a header, or a value in it, that is larger than any CT's: {HEADER_BYTES >> 20} MB in all, {_MOST_VALUE_BYTES >> 10} kB a "
+    f"value, {INFLATED_BYTES >> 20} MB where it is deflated"
+)
 _SHORT_BYTES = 2
 _ESCAPE = b"\x1b"
 """Where this occurs, ASCII codes may stand for other letters."""
@@ -186,7 +193,7 @@ def read_header(path: Path, source: str) -> SliceHeader:
         except OSError:
             raise
         except TooLargeError:
-            raise UnreadableFileError("RESOURCE_LIMIT", f"it inflates to more than {INFLATED_BYTES >> 20} MB") from None
+            raise UnreadableFileError("RESOURCE_LIMIT", _TOO_LARGE) from None
         except _ENDS_EARLY:
             raise UnreadableFileError("FILE_TRUNCATED", "its header ends too early") from None
         except Exception as error:  # noqa: BLE001 - a hostile file makes pydicom raise almost any type
@@ -194,6 +201,9 @@ def read_header(path: Path, source: str) -> SliceHeader:
 
 
 def _at_body(tag: BaseTag, vr: str | None, length: int) -> bool:  # noqa: ARG001 - pydicom gives all three
+    """Whether to stop; TooLargeError before a value of unknown or senseless length is read."""
+    if tag in _READ and length > _MOST_VALUE_BYTES:
+        raise TooLargeError
     return tag in _BODY
 
 
