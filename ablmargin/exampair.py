@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection
 from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ablmargin.errors import Caution, Fault, InputError
 from ablmargin.hazards import sifted
 from ablmargin.loaded import LoadedImage
+from ablmargin.samepixels import shared_slices
 from ablmargin.volume import LabelMask, Volume
 
 LONG_INTERVAL_DAYS = 180
@@ -20,7 +19,6 @@ SHORT_INTERVAL_DAYS = 10 / 1440
 """No ablation is done in ten minutes."""
 SAME_SHARE = 0.5
 """So many slices with the same values are no chance: one exam is a copy of the other, whole or in part."""
-_THINNED, _ENDS = 5, (slice(None), slice(None, None, -1))
 BESIDE_MM = 15.0
 BODY_ABOVE_HU = -300.0
 
@@ -100,7 +98,7 @@ def _same_series(pre: LoadedImage, post: LoadedImage) -> list[Fault]:
     elif one.sha256 is not None and one.sha256 == other.sha256:
         found, told_by = "the same pixels", "PixelData (7fe0,0010)"
     else:
-        share = _shared_slices(pre.volume, post.volume)
+        share = shared_slices(pre.volume, post.volume)
         found, told_by = f"the same pixels in {share:.0%} of the slices", "PixelData (7fe0,0010)"
         if share < SAME_SHARE:
             return []
@@ -115,32 +113,6 @@ def _same_series(pre: LoadedImage, post: LoadedImage) -> list[Fault]:
             told_by=told_by,
         )
     ]
-
-
-def _shared_slices(pre: Volume, post: Volume) -> float:
-    """Share of the slices of the shorter exam whose values are those of a slice of the other, in any order, turned or mirrored.
-
-    Slices of one value don't count.
-    """
-    one, other = _slice_digests(pre), _slice_digests(post)
-    return len(one & other) / min(len(one), len(other)) if one and other else 0.0
-
-
-def _slice_digests(volume: Volume) -> set[bytes]:
-    rows, columns = (_evenly_thinned(size) for size in volume.geometry.shape[1:])
-    thinned = volume.voxels_hu[:, rows, columns]
-    return {_digest_either_way(values) for values in thinned if values.min() != values.max()}
-
-
-def _evenly_thinned(size: int) -> slice:
-    """Every fifth index, the same ones counted from either end; all of a few."""
-    return slice(3 * (size - 1) % _THINNED, None, _THINNED) if size > _THINNED else slice(None)
-
-
-def _digest_either_way(values: NDArray[np.float32]) -> bytes:
-    """The same for an image and for what turning it by right angles and mirroring it make of it."""
-    ways = (image[down, right] for image in (values, values.T) for down in _ENDS for right in _ENDS)
-    return min(hashlib.sha256(np.ascontiguousarray(way).data).digest() for way in ways)
 
 
 def _other_patient(pre: LoadedImage, post: LoadedImage) -> list[Fault]:

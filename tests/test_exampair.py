@@ -149,7 +149,7 @@ class TestSamePixels:
         with pytest.raises(InputError, match="SAME_SERIES"):
             check_pair(pre, post)
 
-    @pytest.mark.parametrize("size", [(40, 40), (39, 40), (36, 37), (38, 5), (3, 4)])
+    @pytest.mark.parametrize("size", [(40, 40), (39, 40), (36, 37), (38, 24), (30, 28)])
     @pytest.mark.parametrize("axes", [(0, 1, 2), (0, 2, 1)])
     @pytest.mark.parametrize("turned", [(), (2,), (1,), (1, 2), (0, 2)])
     def test_a_copy_that_was_turned_or_mirrored_is_refused(self, exams, size, axes, turned):
@@ -161,7 +161,20 @@ class TestSamePixels:
         with pytest.raises(InputError, match="SAME_SERIES"):
             check_pair(pre, post)
 
-    def test_one_value_that_differs_in_each_slice_makes_no_copy(self, exams):
+    @pytest.mark.parametrize("step", [1, -1])
+    @pytest.mark.parametrize("offset_hu", [0, 1, -7.5])
+    @pytest.mark.parametrize("cut", [slice(1, None), slice(2, 37)])
+    @pytest.mark.parametrize("kept", [slice(None), slice(1, 39)])
+    def test_a_copy_that_was_cut_and_made_brighter_is_refused(self, exams, kept, cut, offset_hu, step):
+        whole = exams[0][0].volume.voxels_hu
+        copy = (whole[:, cut, cut][:, :, ::step] + np.float32(offset_hu)).copy()
+        pre, post = self.post_of(exams, copy)
+        geometry = grid_around((1, 2, 3), shape=whole[:, kept, kept].shape, spacing_mm=(2.5, 3.2, 3.2))
+        pre = replace(pre, volume=Volume(voxels_hu=whole[:, kept, kept], geometry=geometry))
+        with pytest.raises(InputError, match="SAME_SERIES"):
+            check_pair(pre, post)
+
+    def test_slices_that_differ_everywhere_by_a_little_make_no_copy(self, exams):
         voxels = exams[0][0].volume.voxels_hu.copy()
         voxels[:, 2::5, 2::5] += 1
         pre, post = self.post_of(exams, voxels)
