@@ -12,6 +12,7 @@ from dataclasses import replace
 from ablmargin.errors import Caution, Fault, UsageError
 
 ACCEPTABLE = {
+    "ABLATION_UNSEEN": "a verdict rests on an ablation zone that the exam after ablation doesn't show",
     "FILE_MALFORMED": "damaged files are left out, and what they hold isn't seen",
     "FILE_MISSING": "files that a DICOMDIR lists but that aren't there are left out",
     "FILE_TRUNCATED": "files that end too early are left out, and what they hold isn't seen",

@@ -35,7 +35,7 @@ from ablmargin.surroundings import vessel_cautions, with_surroundings
 from ablmargin.target import Rule, Target
 from ablmargin.threads import one_blas_thread
 from ablmargin.volume import LabelMask, Structure
-from ablmargin.zonechange import unseen_zone_cautions
+from ablmargin.zonechange import unseen_zones
 
 NOTABLE_LIVER_ML = 1.0
 """Liver that one exam's outline leaves out and that is worth a word."""
@@ -59,12 +59,15 @@ class Settings:
         component. Nothing here can know it, so without it such masks get no bounds.
     seed : int
         Of everything random. The same seed gives the same numbers.
+    accepted : tuple of str
+        Hazards that are taken on purpose: ABLATION_UNSEEN, see :mod:`ablmargin.hazards`.
     """
 
     registration: RegistrationSettings = field(default_factory=RegistrationSettings)
     contour_sd_mm: float = 0.5
     registration_sd_mm: float | None = None
     seed: int = 0
+    accepted: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -104,10 +107,11 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
         quality = worst_of([alignment.assess(tumor.vertices_mm) for tumor in tumors])
         liver, cautions = _mended_liver(case, alignment)
         target = Target.of(case.ablated, liver, imaged=case.post.volume.geometry)
+        unseen = unseen_zones(case, alignment.pre_from_post, settings.accepted)
         rule = Rule(
             ras_mutation=case.ras_mutation,
             contour_sd_mm=settings.contour_sd_mm,
-            hindrances=(*_hindrances(case, quality), *phased.hindrances),
+            hindrances=(*_hindrances(case, quality), *phased.hindrances, *unseen.hindrances),
             seed=settings.seed,
         )
         lesions = [
@@ -140,7 +144,7 @@ def analyze(case: Case, settings: Settings, *, progress: Progress = silent) -> C
             *shape_cautions(case.lesions, case.zones),
             *finding_cautions(case.lesions, lesions, target.ablated, target.zone),
             *vessel_cautions(lesions),
-            *unseen_zone_cautions(case, alignment.pre_from_post),
+            *unseen.cautions,
         ),
         timings_s=watch.timings_s,
     )

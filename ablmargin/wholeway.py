@@ -58,6 +58,7 @@ def result_of(
             progress=progress,
         )
     case = vouched_for(segmented.case) if request.reviewed else segmented.case
+    settings = replace(settings, accepted=tuple(sorted({*settings.accepted, *request.accepted})))
     result = step(_named(case, lesion_ids), settings, progress=progress)
     result = replace(
         result,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,13 @@ from scipy import ndimage
 from ablmargin.case import Case
 from ablmargin.errors import Caution
 from ablmargin.geometry import Array, BoolArray, FloatArray, PointTransform
+from ablmargin.hazards import ACCEPTABLE
 from ablmargin.volume import LabelMask, Volume
 
 CHANGED_HU = 10.0
 """Ablated tissue takes up no contrast agent: beside enhanced liver it is darker by more than this, or its gas or coagulum shows."""
+UNCHANGED_HU = 3.0
+"""Less is no change at all: two means over as many voxels as a zone has agree to this in one exam given twice."""
 ENHANCED_HU = 85.0
 """Liver as bright as this has contrast agent in it; without any it has 40 to 70 HU."""
 BORDER_MM, RING_MM = 2.0, 12.0
@@ -30,25 +33,49 @@ class _Tissue:
     around_mm: FloatArray
 
 
-def unseen_zone_cautions(case: Case, pre_from_post: PointTransform) -> tuple[Caution, ...]:
-    """ABLATION_UNSEEN for each zone where the exam after ablation looks as the one before.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnseenZones:
+    """What is to know of zones that an exam doesn't show, and why no verdict can rest on them."""
+
+    cautions: tuple[Caution, ...] = ()
+    hindrances: tuple[str, ...] = ()
+
+
+def unseen_zones(case: Case, pre_from_post: PointTransform, accepted: Collection[str] = ()) -> UnseenZones:
+    """ABLATION_UNSEEN for each zone where the exam after ablation looks as the one before; no verdict where nothing changed.
 
     Compared is the mean brightness of the zone, without the tumor that lay there, with that of the liver around it; the
     difference before ablation is taken off. Nothing is said where the liver isn't enhanced after ablation, as a zone may then
     look like liver, where too little is left to compare, or where the exam before ablation doesn't show all of it.
+
+    Parameters
+    ----------
+    accepted : collection of str
+        With ABLATION_UNSEEN, a zone that doesn't show hinders no verdict.
     """
-    return tuple(_cautions(case, pre_from_post))
+    found = [(zone.origin.name or "the ablation zone", _change_hu(case, zone, pre_from_post)) for zone in case.zones]
+    unseen = [(name, change_hu) for name, change_hu in found if change_hu is not None and abs(change_hu) < CHANGED_HU]
+    is_accepted = "ABLATION_UNSEEN" in accepted
+    return UnseenZones(
+        cautions=tuple(_caution(name, change_hu, is_accepted=is_accepted) for name, change_hu in unseen),
+        hindrances=tuple(
+            f"{name}: the exam after ablation shows no change there ({change_hu:+.0f} HU): it may be the one before once more."
+            for name, change_hu in unseen
+            if abs(change_hu) < UNCHANGED_HU and not is_accepted
+        ),
+    )
 
 
-def _cautions(case: Case, pre_from_post: PointTransform) -> Iterator[Caution]:
-    for zone in case.zones:
-        change_hu = _change_hu(case, zone, pre_from_post)
-        if change_hu is not None and abs(change_hu) < CHANGED_HU:
-            message = (
-                f"{zone.origin.name or 'the ablation zone'}: the exam after ablation shows hardly any change there "
-                f"({change_hu:+.0f} HU beside the liver around it): is it the right exam, and the zone at its place?"
-            )
-            yield Caution(code="ABLATION_UNSEEN", message=message)
+def _caution(name: str, change_hu: float, *, is_accepted: bool) -> Caution:
+    message = (
+        f"{name}: the exam after ablation shows hardly any change there ({change_hu:+.0f} HU beside the liver around it): "
+        "is it the right exam, and the zone at its place?"
+    )
+    if is_accepted:
+        message = f"accepted on purpose: {message}"
+    elif abs(change_hu) < UNCHANGED_HU:
+        message += f" With --accept ABLATION_UNSEEN, {ACCEPTABLE['ABLATION_UNSEEN']}."
+    return Caution(code="ABLATION_UNSEEN", message=message)
 
 
 def _change_hu(case: Case, zone: LabelMask, pre_from_post: PointTransform) -> float | None:

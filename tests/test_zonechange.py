@@ -8,7 +8,7 @@ import pytest
 from ablmargin.case import Case, Exam, Lesion, SeriesRecord
 from ablmargin.geometry import Geometry
 from ablmargin.volume import LabelMask, MaskOrigin, Structure, Volume
-from ablmargin.zonechange import unseen_zone_cautions
+from ablmargin.zonechange import unseen_zones
 
 PRE = Geometry(shape=(30, 60, 60), spacing_mm=(2.5, 1.5, 1.5), origin_mm=(0.0, 0.0, 0.0))
 POST = Geometry(shape=(34, 66, 62), spacing_mm=(2.5, 1.5, 1.5), origin_mm=(100.0, -50.0, 20.0))
@@ -43,7 +43,11 @@ def exam(geometry, moved_mm, *, liver_hu=110.0, painted=(), seed=0):
     return Exam(volume=Volume(voxels_hu=voxels, geometry=geometry), record=SeriesRecord(), liver=liver)
 
 
-def codes(post, *, zone_mm=16.0, aside_mm=(0.0, 0.0, 0.0)):
+def codes(post, **placed):
+    return [caution.code for caution in unseen(post, **placed).cautions]
+
+
+def unseen(post, *, zone_mm=16.0, aside_mm=(0.0, 0.0, 0.0), accepted=()):
     tumor = mask(PRE, MIDDLE_MM, 8, Structure.TUMOR)
     case = Case(
         case_id="c",
@@ -52,7 +56,7 @@ def codes(post, *, zone_mm=16.0, aside_mm=(0.0, 0.0, 0.0)):
         lesions=(Lesion(lesion_id="1", tumor=tumor),),
         zones=(mask(POST, MIDDLE_MM + SHIFT_MM + aside_mm, zone_mm, Structure.ABLATION_ZONE),),
     )
-    return [caution.code for caution in unseen_zone_cautions(case, ToPre())]
+    return unseen_zones(case, ToPre(), accepted)
 
 
 @pytest.mark.parametrize("zone_hu", [85.0, 50.0, -150.0, 160.0])
@@ -62,6 +66,21 @@ def test_a_zone_that_shows_is_no_word_worth(zone_hu):
 
 def test_the_exam_before_ablation_once_more_is_told():
     assert codes(exam(POST, SHIFT_MM, painted=[(8, TUMOR_HU)], seed=2)) == ["ABLATION_UNSEEN"]
+
+
+@pytest.mark.parametrize(
+    ("changed_hu", "hinders"), [(0, True), (2, True), (-2, True), (4, False), (-9, False), (-50, False)]
+)
+def test_no_verdict_rests_on_what_did_not_change(changed_hu, hinders):
+    found = unseen(exam(POST, SHIFT_MM, painted=[(16, 110 + changed_hu), (8, TUMOR_HU)], seed=2))
+    assert bool(found.hindrances) is hinders
+    assert bool(found.cautions) is (abs(changed_hu) < 10)
+
+
+def test_a_zone_that_does_not_show_can_be_taken_on_purpose():
+    found = unseen(exam(POST, SHIFT_MM, painted=[(8, TUMOR_HU)], seed=2), accepted={"ABLATION_UNSEEN"})
+    assert found.hindrances == ()
+    assert found.cautions[0].message.startswith("accepted on purpose: ")
 
 
 def test_so_is_a_zone_drawn_where_none_is():
