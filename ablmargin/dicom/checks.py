@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -78,14 +78,10 @@ def _without_files(headers: Sequence[SliceHeader], sources: set[str]) -> list[Sl
 
 
 def without_copies(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], list[Caution]]:
-    """Leave out second copies of a slice: same SOPInstanceUID, place and rescale, same bytes of pixels."""
-    seen: dict[Hashable, list[SliceHeader]] = {}
-    for header in headers:
-        rescale = (header.rescale_slope, header.rescale_intercept_hu)
-        instance = (header.texts["SOPInstanceUID"], header.frame, header.position_mm, rescale)
-        seen.setdefault(instance, []).append(header)
+    """Leave out second copies of a slice: the same in everything that is read of a header, and in all bytes of pixels."""
+    groups = equal_groups(headers, lambda header: (header.texts["SOPInstanceUID"], header.frame))
     digest_of = functools.cache(_digest)
-    copies = [header for group in seen.values() for header in _copies_in(group, digest_of)]
+    copies = [header for group in groups for header in _copies_in(group, digest_of)]
     if not copies:
         return list(headers), []
     message = f"{len(copies)} second copies of slices were left out"
@@ -94,10 +90,16 @@ def without_copies(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], l
 
 
 def _copies_in(group: Sequence[SliceHeader], digest_of: Callable[[Path, int, int], bytes]) -> list[SliceHeader]:
-    if len(group) == 1:
-        return []
-    first, *others = (digest_of(header.path, *_pixel_bytes(header)) for header in group)
-    return [header for header, digest in zip(group[1:], others, strict=True) if digest == first]
+    """Which of some slices with one SOPInstanceUID are copies of the first."""
+    first, *others = group
+    alike = [header for header in others if _wherever_it_lies(header) == _wherever_it_lies(first)]
+    pixels = digest_of(first.path, *_pixel_bytes(first)) if alike else b""
+    return [header for header in alike if digest_of(header.path, *_pixel_bytes(header)) == pixels]
+
+
+def _wherever_it_lies(header: SliceHeader) -> SliceHeader:
+    """What a header says, without what is its file's."""
+    return replace(header, path=Path(), source="", file_bytes=0, pixels=None, faults=())
 
 
 def _pixel_bytes(header: SliceHeader) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 from ct_files import edit, files_of, grid, set_raw, write_series
+from pydicom.datadict import dictionary_VR
 
 from ablmargin.dicom.overview import overview
 from ablmargin.dicom.write import SeriesIdentity, write_ct_series
@@ -163,11 +164,29 @@ def test_same_uid_but_other_pixels_is_no_copy(series):
     assert the_fault(series).code == "GEOM_DUPLICATE_POSITION"
 
 
-def test_same_pixels_with_another_rescale_are_no_copy(series):
-    clone = series / "other.dcm"
+@pytest.mark.parametrize("name", ["IM0000.dcm", "other.dcm"])
+@pytest.mark.parametrize(
+    ("keyword", "value", "code"),
+    [
+        ("RescaleIntercept", -1000, "GEOM_DUPLICATE_POSITION"),
+        ("PatientID", "ZZOTHER", "PATIENT_MIXED"),
+        ("PixelSpacing", [0.8, 0.8], "GEOM_MIXED_GRID"),
+        ("FrameOfReferenceUID", "1.2.3", "FRAME_OF_REFERENCE_MIXED"),
+        ("AcquisitionDate", "20200101", "GEOM_DUPLICATE_POSITION"),
+        ("ConvolutionKernel", "LUNG", "GEOM_DUPLICATE_POSITION"),
+        ("PixelPaddingValue", 30, "GEOM_DUPLICATE_POSITION"),
+    ],
+)
+def test_same_pixels_under_another_header_are_no_copy(series, keyword, value, code, name):
+    """Whichever of the two comes first."""
+    clone = series / name
     shutil.copy(files_of(series)[4], clone)
-    edit(clone, lambda dataset: setattr(dataset, "RescaleIntercept", -1000))
-    assert the_fault(series).code == "GEOM_DUPLICATE_POSITION"
+
+    def change(dataset):
+        dataset.add_new(keyword, dictionary_VR(keyword).split(" ")[0], value)
+
+    edit(clone, change)
+    assert code in {fault.code for fault in refused(series)}
 
 
 def test_unknown_thickness_is_not_told_as_zero(tmp_path):
