@@ -137,6 +137,12 @@ def _wrong_order(pre: LoadedImage, post: LoadedImage) -> list[Fault]:
 
 def _interval_cautions(pre: LoadedImage, post: LoadedImage) -> list[Caution]:
     days = _interval_days(pre, post)
+    if days == 0 and "T" in (pre.record.acquired or "") and "T" in (post.record.acquired or ""):
+        message = (
+            "both exams were acquired at the same second: rather one acquisition that was reconstructed twice than before and "
+            "after"
+        )
+        return [Caution(code="ACQUISITION_SAME", message=message)]
     if not days:
         message = "the exams' dates don't tell which was acquired first"
         return [Caution(code="ORDER_UNKNOWN", message=message)]

@@ -100,6 +100,7 @@ def test_a_placeholder_makes_nobody_the_same_patient(exams, placeholder):
         ("2031-08-04T09:30:00", "INTERVAL_LONG"),
         ("2031-02-03", "ORDER_UNKNOWN"),
         ("2031-02-03T09:35:00", "INTERVAL_SHORT"),
+        ("2031-02-03T09:30:00", "ACQUISITION_SAME"),
     ],
 )
 def test_the_time_between(exams, acquired, code):

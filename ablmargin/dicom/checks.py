@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 from ablmargin.dicom.discover import SeriesFiles
 from ablmargin.dicom.enhanced import concatenation_cautions
 from ablmargin.dicom.filechecks import file_faults
-from ablmargin.dicom.groups import close_groups, equal_groups, orientation_of
+from ablmargin.dicom.groups import acquired_s, close_groups, equal_groups, orientation_of
 from ablmargin.dicom.header import SliceHeader
 from ablmargin.dicom.kinds import kind_cautions, kind_faults, without_strays
 from ablmargin.dicom.stack import CORNER_MM, Stack, stack_of
@@ -25,6 +26,8 @@ from ablmargin.wholenumber import whole_number
 
 COARSE_MM = 3.0
 """Slices thicker or farther apart than this blur a margin of 5 mm."""
+PAUSE_S = 60.0
+"""A patient who lies still so long between two slices has breathed, and contrast agent has gone on."""
 UNSEEN_SHARE = 0.9
 """Slices thinner than this share of their distance leave tissue between them unseen."""
 
@@ -153,14 +156,13 @@ def damaged_faults(series: SeriesFiles) -> list[Fault]:
 
 def consistency_faults(headers: Sequence[SliceHeader]) -> list[Fault]:
     """Slices that differ where one series must be of one piece."""
-    frame = [header for header in headers if header.texts["FrameOfReferenceUID"]]
     rules = (
         ("PATIENT_MIXED", "PatientID", "one patient", equal_groups(headers, lambda h: h.patient)),
         (
             "FRAME_OF_REFERENCE_MIXED",
             "FrameOfReferenceUID",
             "one frame of reference",
-            equal_groups(frame, lambda h: h.texts["FrameOfReferenceUID"]),
+            _said(headers, "FrameOfReferenceUID"),
         ),
         (
             "FRAME_OF_REFERENCE_MIXED",
@@ -168,6 +170,8 @@ def consistency_faults(headers: Sequence[SliceHeader]) -> list[Fault]:
             "one study",
             equal_groups(headers, lambda h: h.texts["StudyInstanceUID"]),
         ),
+        ("SERIES_AMBIGUOUS", "ConvolutionKernel", "one kernel", _said(headers, "ConvolutionKernel")),
+        ("SERIES_AMBIGUOUS", "ContrastBolusAgent", "one contrast agent", _said(headers, "ContrastBolusAgent")),
         ("GEOM_MIXED_GRID", "Rows", "one matrix size", equal_groups(headers, lambda h: (h.rows, h.columns))),
         ("GEOM_MIXED_GRID", "PixelSpacing", "one pixel spacing", close_groups(headers, _spacing, 1e-4)),
         (
@@ -178,6 +182,11 @@ def consistency_faults(headers: Sequence[SliceHeader]) -> list[Fault]:
         ),
     )
     return [_mixed(groups, code, keyword, expected) for code, keyword, expected, groups in rules if len(groups) > 1]
+
+
+def _said(headers: Sequence[SliceHeader], keyword: str) -> list[list[SliceHeader]]:
+    """Slices by what they say; those that say nothing belong to no group."""
+    return equal_groups([h for h in headers if h.texts[keyword]], lambda h: h.texts[keyword])
 
 
 def stack_cautions(stack: Stack) -> list[Caution]:
@@ -197,6 +206,7 @@ def stack_cautions(stack: Stack) -> list[Caution]:
             f"straight grid, to {stack.worst_corner_mm:.3f} mm; values are interpolated between neighboring pixels"
         )
         cautions.append(Caution(code="GEOM_TILT", message=message))
+    cautions += _pause_cautions(stack.headers)
     if stack.off_grid_mm > CORNER_MM:
         message = (
             f"positions in the headers are rounded, up to {stack.off_grid_mm:.3f} mm off an even grid: each slice was put "
@@ -204,6 +214,23 @@ def stack_cautions(stack: Stack) -> list[Caution]:
         )
         cautions.append(Caution(code="GEOM_ROUNDED", message=message))
     return cautions
+
+
+def _pause_cautions(ordered: Sequence[SliceHeader]) -> list[Caution]:
+    """A word where neighboring slices were acquired long after each other."""
+    moments = [acquired_s(header) for header in ordered]
+    pauses = [
+        abs(after - before) for before, after in itertools.pairwise(moments) if before is not None and after is not None
+    ]
+    longest = max(pauses, default=0.0)
+    if longest <= PAUSE_S:
+        return []
+    count = sum(pause > PAUSE_S for pause in pauses) + 1
+    message = (
+        f"the slices were acquired in {count} blocks, up to {longest / 60:.0f} minutes apart: breath and contrast phase may "
+        "differ from one to the next"
+    )
+    return [Caution(code="SERIES_PARTS", message=message)]
 
 
 def largest_thickness_mm(headers: Iterable[SliceHeader]) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -13,6 +14,14 @@ from ablmargin.dicom.header import SliceHeader
 def orientation_of(header: SliceHeader) -> Sequence[float] | None:
     """The six direction cosines; None if absent."""
     return header.row_direction and header.column_direction and (*header.row_direction, *header.column_direction)
+
+
+def acquired_s(header: SliceHeader) -> float | None:
+    """When a slice was acquired, in seconds from a moment that is the same for all; None without a date and a time."""
+    moment = header.acquired
+    if moment is None or "T" not in moment:
+        return None
+    return datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp()
 
 
 def equal_groups(headers: Sequence[SliceHeader], key: Callable[[SliceHeader], Hashable]) -> list[list[SliceHeader]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 
-from ablmargin.dicom.groups import close_groups, equal_groups, orientation_of
+from ablmargin.dicom.groups import acquired_s, close_groups, equal_groups, orientation_of
 from ablmargin.dicom.header import SliceHeader
 from ablmargin.dicom.regularity import SAME_POSITION_MM
 from ablmargin.dicom.stack import MIN_SLICES, axes_of
@@ -28,6 +29,10 @@ _DISTINGUISHING = (
     "SOPClassUID",
     "SOPInstanceUID",
 )
+_NEVER_MIXED = {"ConvolutionKernel", "ContrastBolusAgent"}
+"""What differs in these isn't one volume, even where one part begins above the other."""
+PAUSE_S = 10.0
+"""Slices of one pass follow each other faster."""
 _PLANES = ("sagittal", "coronal", "axial")
 
 
@@ -60,14 +65,35 @@ def _passes(group: list[SliceHeader], *, by_plane: bool) -> list[Part]:
     """The passes over the body in slices of one orientation; one part if nothing overlaps or nothing tells them apart."""
     for keyword in _DISTINGUISHING:
         passes = equal_groups(group, _text_of(keyword))
-        if 1 < len(passes) <= MOST_PARTS and min(map(len, passes)) >= MIN_SLICES and _overlap(group, passes):
+        if _are_volumes(passes) and (_overlap(group, passes) or keyword in _NEVER_MIXED):
             return [
                 Part(headers=tuple(members), attribute=keyword, value=printable(members[0].texts[keyword]) or "none")
                 for members in passes
             ]
+    passes = _by_pauses(group)
+    if _are_volumes(passes) and _overlap(group, passes):
+        return [
+            Part(headers=tuple(members), attribute="AcquisitionTime", value=f"from {members[0].clock or 'unknown'}")
+            for members in passes
+        ]
     if by_plane:
         return [Part(headers=tuple(group), attribute="ImageOrientationPatient", value=_plane(group))]
     return [Part(headers=tuple(group))]
+
+
+def _are_volumes(passes: Sequence[Sequence[SliceHeader]]) -> bool:
+    return 1 < len(passes) <= MOST_PARTS and min(map(len, passes)) >= MIN_SLICES
+
+
+def _by_pauses(group: Sequence[SliceHeader]) -> list[list[SliceHeader]]:
+    """Slices in the order of their times, with a pause between any two groups; one group where a time is unknown."""
+    timed = [(moment, header) for header in group if (moment := acquired_s(header)) is not None]
+    if len(timed) < len(group):
+        return [list(group)]
+    timed.sort(key=itemgetter(0))
+    pauses = np.flatnonzero(np.diff([moment for moment, _ in timed]) > PAUSE_S) + 1
+    borders = itertools.pairwise([0, *pauses.tolist(), len(timed)])
+    return [[header for _, header in timed[first:last]] for first, last in borders]
 
 
 def _text_of(keyword: str) -> Callable[[SliceHeader], str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 
 from pydicom import config
 from pydicom.datadict import tag_for_keyword
@@ -10,7 +11,10 @@ from pydicom.uid import UID
 
 from ablmargin.errors import printable
 
-__all__ = ["attribute", "iso_time", "number", "printable", "uid_name", "uid_of"]
+PLACEHOLDER_DATES = {"19000101", "00010101"}
+"""What de-identification puts where a date was."""
+
+__all__ = ["PLACEHOLDER_DATES", "attribute", "iso_time", "number", "printable", "uid_name", "uid_of"]
 
 
 def number(text: str) -> float:
@@ -30,7 +34,9 @@ def number(text: str) -> float:
 
 
 def iso_time(date: str, time: str) -> str | None:
-    """DICOM date and time as ISO 8601, to the second; None without a date. The old form 2026.01.10 is understood.
+    """DICOM date and time as ISO 8601, to the second; None without a date of the calendar. The old form 2026.01.10 is understood.
+
+    A date that only fills a place (1 January 1900) is none, and a time that no clock shows is left out.
 
     Examples
     --------
@@ -38,13 +44,22 @@ def iso_time(date: str, time: str) -> str | None:
     '2026-01-10T09:30:00'
     """
     day, clock = date.replace(".", ""), time.replace(":", "").split(".")[0]
-    if len(day) != 8 or not day.isdigit():
+    if len(day) != 8 or not day.isascii() or day in PLACEHOLDER_DATES:
         return None
-    iso = f"{day[:4]}-{day[4:6]}-{day[6:]}"
-    if not (clock.isdigit() and len(clock) in (2, 4, 6)):
+    iso = _valid(f"{day[:4]}-{day[4:6]}-{day[6:]}", "%Y-%m-%d")
+    if iso is None or len(clock) not in {2, 4, 6} or not clock.isascii():
         return iso
     padded = clock.ljust(6, "0")
-    return f"{iso}T{padded[:2]}:{padded[2:4]}:{padded[4:]}"
+    return _valid(f"{iso}T{padded[:2]}:{padded[2:4]}:{padded[4:]}", "%Y-%m-%dT%H:%M:%S") or iso
+
+
+def _valid(moment: str, form: str) -> str | None:
+    """The text itself if it is a moment of the calendar and the clock, else None."""
+    try:
+        datetime.strptime(moment, form)  # noqa: DTZ007 - DICOM names no zone
+    except ValueError:
+        return None
+    return moment
 
 
 def attribute(keyword: str) -> str:

@@ -10,9 +10,12 @@ from pathlib import Path
 import pydicom
 import pytest
 from ct_files import edit, files_of, write_series
+from hostile_phantom import stack, write
+from pydicom import config
 from pydicom.uid import RTDoseStorage
 
 from ablmargin.dicom.discover import discover
+from ablmargin.dicom.text import iso_time
 from ablmargin.errors import DicomError, UsageError
 from ablmargin.loading import load_image
 
@@ -163,3 +166,29 @@ def test_nothing_of_the_patient_is_told(series, caplog, capfd):
         load_image(series)
     assert caplog.records == []  # pydicom has things to say of the unknown character set
     assert "SECR" not in str(caught.value) + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "told"),
+    [
+        ("20310203", "093000.5", "2031-02-03T09:30:00"),
+        ("2031.02.03", "09:30", "2031-02-03T09:30:00"),
+        ("20310203", "256000", "2031-02-03"),
+        ("20310203", "\u0661\u0662", "2031-02-03"),
+        ("00000000", "093000", None),
+        ("20310230", "093000", None),
+        ("19000101", "", None),
+        ("\u0662\u0660\u0663\u0661\u0660\u0662\u0660\u0663", "", None),
+        ("2031020", "", None),
+    ],
+)
+def test_only_dates_of_the_calendar_are_dates(date, time, told):
+    assert iso_time(date, time) == told
+
+
+def test_one_broken_date_hides_no_order(tmp_path):
+    slices = stack()
+    with config.disable_value_validation():
+        slices[3].AcquisitionDate = slices[3].SeriesDate = slices[3].StudyDate = "00000000"
+        write(tmp_path, slices)
+    assert load_image(tmp_path).record.acquired == "2031-02-03T09:30:00"

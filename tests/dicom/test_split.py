@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ct_files import edit
 from hostile_cases import each
 from hostile_phantom import CENTER_MM, exam, heights, landmark_errors_mm, stack, write
 
@@ -52,6 +53,55 @@ def test_passes_are_told_apart_by_what_differs(tmp_path, keyword, value, offset_
     for number, z_mm in (("1", 0.0), ("2", offset_mm)):
         chosen = load_image(tmp_path, series=number)
         assert chosen.volume.geometry.center_mm[2] == pytest.approx(CENTER_MM[2] + z_mm)
+
+
+@pytest.mark.parametrize("offset_mm", [0.0, 1.25])
+@pytest.mark.parametrize("later", ["093200", "093035"])
+def test_passes_whose_slices_have_their_own_times_are_told_apart(tmp_path, offset_mm, later):
+    two_passes(tmp_path, offset_mm=offset_mm)
+    for number, path in enumerate(sorted(tmp_path.iterdir())):
+        start = 93000 if number < COUNT else int(later)
+        edit(path, lambda d, time=start + number % COUNT: setattr(d, "AcquisitionTime", f"{time:06d}"))
+    fault = refusal(tmp_path)
+    assert (fault.code, fault.attribute.split()[0]) == ("SERIES_AMBIGUOUS", "AcquisitionTime")
+    assert "from 09:30:00" in fault.found
+    assert [len(one.headers) for one in discover(tmp_path).series] == [COUNT, COUNT]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 4.0])
+def test_a_pass_whose_slices_have_their_own_numbers_and_times_is_one(tmp_path, seconds):
+    """As in axial mode, where the table stops at every slice."""
+    slices = stack(heights_mm=heights(COUNT))
+    for number, d in enumerate(slices):
+        d.AcquisitionNumber, d.AcquisitionTime = number + 1, f"{93000 + int(seconds * number):06d}"
+    write(tmp_path, slices)
+    assert load_image(tmp_path).cautions == ()
+
+
+@pytest.mark.parametrize(("keyword", "value"), [("ConvolutionKernel", "LUNG"), ("ContrastBolusAgent", "iodine")])
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_neighbors_of_another_kernel_or_agent_make_no_volume(tmp_path, keyword, value, count):
+    slices = each(stack(heights_mm=heights(COUNT)), ContrastBolusAgent="water")
+    each(slices[-count:], **{keyword: value})
+    write(tmp_path, slices)
+    fault = refusal(tmp_path)
+    assert (fault.code, fault.attribute.split()[0]) == ("SERIES_AMBIGUOUS", keyword)
+
+
+def test_one_slice_that_does_not_name_its_agent_is_no_other(tmp_path):
+    slices = each(stack(heights_mm=heights(COUNT)), ContrastBolusAgent="water")
+    slices[4].ContrastBolusAgent = ""
+    write(tmp_path, slices)
+    assert load_image(tmp_path).cautions == ()
+
+
+def test_blocks_with_minutes_between_are_told(tmp_path):
+    slices = stack(heights_mm=heights(COUNT))
+    each(slices[8:], AcquisitionNumber=2, AcquisitionTime="094500")
+    write(tmp_path, slices)
+    (caution,) = load_image(tmp_path).cautions
+    assert caution.code == "SERIES_PARTS"
+    assert "in 2 blocks, up to 15 minutes apart" in caution.message
 
 
 def test_the_uid_of_both_isnt_a_choice(tmp_path):
