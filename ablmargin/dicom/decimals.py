@@ -15,6 +15,16 @@ GEOMETRY_LENGTHS = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "Pi
 RESCALE_LENGTHS = {"RescaleSlope": 1, "RescaleIntercept": 1}
 DECIMALS = GEOMETRY_LENGTHS | RESCALE_LENGTHS | {"SliceThickness": 1}
 """Attributes, and how many numbers each has."""
+_LARGEST = {
+    "ImagePositionPatient": 1e5,
+    "PixelSpacing": 1e3,
+    "SliceThickness": 1e3,
+    "RescaleSlope": 1e4,
+    "RescaleIntercept": 1e6,
+}
+"""No scanner is that large, in mm, and no value of HU needs such a rescale; beyond, sums overflow or lose their digits."""
+_SMALLEST_MM = 1e-3
+"""Of a pixel's spacing, if it is positive at all."""
 _MOST_SHOWN = 80
 _NUMERIC = re.compile(r"([0-9+\-.,eE \\]|nan|inf)*", re.IGNORECASE)
 
@@ -56,19 +66,27 @@ def _decimals(text: str, keyword: str, count: int, source: str, faults: list[Fau
     if not text:
         return None
     numbers = tuple(number(part) for part in text.split("\\"))
-    if len(numbers) == count and all(math.isfinite(number) for number in numbers):
+    largest = _LARGEST.get(keyword, math.inf)
+    if len(numbers) == count and all(_is_sane(number, keyword) for number in numbers):
         return numbers
+    size = f" of {largest:.0f} at most" if math.isfinite(largest) else ""
     faults.append(
         Fault(
             code="GEOM_BAD_VALUE" if keyword in GEOMETRY_LENGTHS else "BAD_VALUE",
             source=source,
             found=_quoted(text),
-            expected=f"{count} finite decimal number{'s' if count > 1 else ''}",
+            expected=f"{count} finite decimal number{'s' if count > 1 else ''}{size}",
             remedy="The header is damaged: export the series again.",
             attribute=attribute(keyword),
         )
     )
     return None
+
+
+def _is_sane(number: float, keyword: str) -> bool:
+    """Whether it is finite and of a size that the attribute can have; NaN isn't."""
+    too_small = keyword == "PixelSpacing" and 0 < number < _SMALLEST_MM
+    return math.isfinite(number) and abs(number) <= _LARGEST.get(keyword, math.inf) and not too_small
 
 
 def _quoted(text: str) -> str:

@@ -10,6 +10,9 @@ import pytest
 from ct_files import edit, files_of, grid, set_raw, write_series
 from pydicom.datadict import dictionary_VR
 
+from ablmargin.dicom.checks import check_series
+from ablmargin.dicom.decimals import GEOMETRY_LENGTHS
+from ablmargin.dicom.discover import discover
 from ablmargin.dicom.overview import overview
 from ablmargin.dicom.write import SeriesIdentity, write_ct_series
 from ablmargin.errors import DicomError
@@ -224,6 +227,29 @@ def test_missing_geometry_tag(series, keyword):
     fault = the_fault(series)
     assert (fault.code, fault.source) == ("GEOM_MISSING_TAG", "IM0003.dcm")
     assert fault.attribute.startswith(keyword)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "largest", "beyond"),
+    [
+        ("ImagePositionPatient", "0\\0\\99999", "0\\0\\1e300"),
+        ("ImagePositionPatient", "-99999\\0\\0", "-100001\\0\\0"),
+        ("PixelSpacing", "999\\999", "1e300\\1e300"),
+        ("PixelSpacing", "0.002\\0.002", "1e-300\\1e-300"),
+        ("SliceThickness", "999", "1e39"),
+        ("RescaleSlope", "9999", "1e39"),
+        ("RescaleIntercept", "-999999", "1e7"),
+    ],
+)
+def test_numbers_beyond_any_scanner_are_bad_values(series, keyword, largest, beyond):
+    """Within single precision and far from overflow, and of a patient's size."""
+    for text in (largest, beyond):
+        for path in files_of(series):
+            set_raw(path, keyword, text)
+        (checked,) = (check_series(one) for one in discover(series).series)
+        told = {(fault.code, fault.attribute.partition(" ")[0]) for fault in checked.faults}
+        bad = ("GEOM_BAD_VALUE" if keyword in GEOMETRY_LENGTHS else "BAD_VALUE", keyword)
+        assert (bad in told) == (text == beyond), (text, told)
 
 
 def test_bad_numbers_are_quoted_each(series):
