@@ -20,6 +20,7 @@ from ablmargin.dicom.header import SliceHeader
 from ablmargin.dicom.kinds import kind_cautions, kind_faults, without_strays
 from ablmargin.dicom.stack import CORNER_MM, Stack, stack_of
 from ablmargin.dicom.text import attribute
+from ablmargin.dicom.walk import REMEDIES
 from ablmargin.errors import Caution, Fault
 from ablmargin.hazards import sifted
 from ablmargin.wholenumber import whole_number
@@ -148,7 +149,8 @@ def damaged_faults(series: SeriesFiles) -> list[Fault]:
             source=file.source,
             found=file.reason,
             expected="a readable CT slice",
-            remedy=f"It lies among the slices, so one may be missing. {_RESEND}",
+            remedy=f"It lies among the slices, so one may be missing. {REMEDIES.get(file.code, _RESEND)}",
+            attribute=file.attribute,
         )
         for file in series.damaged
     ]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from ablmargin.dicom.checks import check_series
+from ablmargin.dicom.checks import check_series, merged
 from ablmargin.dicom.discover import Discovery, SeriesFiles
 from ablmargin.dicom.stack import MIN_SLICES
 from ablmargin.dicom.text import attribute, printable
+from ablmargin.dicom.walk import REMEDIES
 from ablmargin.errors import Caution, DicomError, Fault, UsageError
 
 _FOREIGN = {
@@ -21,6 +22,7 @@ _UNOPENED = {
     "FILE_TRUNCATED": "DICOM file that ends too early",
     "FILE_MALFORMED": "damaged DICOM file",
     "RESOURCE_LIMIT": "file too large to be a slice",
+    "PIXEL_FORMAT": "DICOM file of floating-point pixels",
     "FILE_UNREADABLE": "file that can't be opened",
     "FILE_MISSING": "file that isn't there",
     "OUTSIDE_FOLDER": "place outside the folder",
@@ -87,17 +89,18 @@ def _nothing_found(discovery: Discovery) -> list[Fault]:
     remedy = "Give a folder of CT images, or a volume file (.nii, .nii.gz, .nrrd, .mha)."
     told = [file for file in discovery.skipped if file.code != "NOT_DICOM"]
     if told:
-        return [
+        faults = [
             Fault(
                 code=file.code,
                 source=file.source,
                 found=file.reason,
                 expected="CT slices, a file each or all in one (Enhanced CT)",
-                remedy=remedy,
+                remedy=REMEDIES.get(file.code, remedy),
                 attribute=file.attribute,
             )
-            for file in told[:10]
+            for file in told
         ]
+        return list(merged(faults)[:10])
     count = len(discovery.skipped)
     found = f"{count} other file{'' if count == 1 else 's'}"
     return [Fault(code="NO_IMAGE", source=discovery.source, found=found, expected="a CT series", remedy=remedy)]

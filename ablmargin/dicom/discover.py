@@ -134,10 +134,12 @@ def _sorted_out(header: SliceHeader) -> Sequence[SliceHeader] | Skipped:
         return ()
     if not sop_class:
         return skip("FILE_TRUNCATED", "damaged header (no SOPClassUID)")
+    if sop_class not in {pydicom.uid.CTImageStorage, *MULTI_FRAME}:
+        return skip(*_other_kind(header, sop_class))
+    if header.pixels is not None and header.pixels.is_float:
+        return skip("PIXEL_FORMAT", "pixels that are floating-point numbers, which no CT image has", "FloatPixelData")
     if sop_class in MULTI_FRAME:
         return frame_headers(header)
-    if sop_class != pydicom.uid.CTImageStorage:
-        return skip(*_other_kind(header, sop_class))
     if header.pixels is None:
         return skip("FILE_TRUNCATED", "it ends before its pixels")
     return (header,)

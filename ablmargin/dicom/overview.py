@@ -18,7 +18,7 @@ def overview(path: Path, *, progress: Progress = silent) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``series``: a dict each, with number, series_uid, part (what tells it from other volumes of the same series, "" if it
+        ``usable``: whether any series can be read as a volume. ``series``: a dict each, with number, series_uid, part (what tells it from other volumes of the same series, "" if it
         is the only one), description, slices, rows, columns, spacing_mm (slice, row, column), slice_thickness_mm, tilt_degrees,
         kernel, contrast_agent, phase (as the description says), acquired, usable, problems and cautions (code and message
         each). What isn't known is None. ``skipped``: file, code and reason of everything that is no CT slice. Ready for JSON.
@@ -29,8 +29,10 @@ def overview(path: Path, *, progress: Progress = silent) -> dict[str, Any]:
         If there is nothing at the path.
     """
     discovery = discover(path, progress=progress)
+    series = [_series(series) for series in discovery.series]
     return {
-        "series": [_series(series) for series in discovery.series],
+        "usable": any(one["usable"] for one in series),
+        "series": series,
         "skipped": [{"file": file.source, "code": file.code, "reason": file.reason} for file in discovery.skipped],
     }
 

@@ -34,6 +34,8 @@ _NEVER_MIXED = {"ConvolutionKernel", "ContrastBolusAgent"}
 PAUSE_S = 10.0
 """Slices of one pass follow each other faster."""
 _PLANES = ("sagittal", "coronal", "axial")
+_SIDES = (("right", "left"), ("front", "back"), ("feet", "head"))
+"""Against and along x, y and z of the patient."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,4 +117,11 @@ def _points(headers: Sequence[SliceHeader]) -> FloatArray:
 
 
 def _plane(group: Sequence[SliceHeader]) -> str:
-    return _PLANES[int(np.argmax(np.abs(axes_of(group)[2])))]
+    """The plane in words, and where rows and columns run, which tells mirrored ones apart."""
+    row, column, normal = axes_of(group)
+    return f"{_PLANES[int(np.argmax(np.abs(normal)))]}, rows to the {_side(row)}, columns to the {_side(column)}"
+
+
+def _side(axis: FloatArray) -> str:
+    along = int(np.argmax(np.abs(axis)))
+    return _SIDES[along][int(axis[along] > 0)]

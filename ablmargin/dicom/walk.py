@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,23 @@ MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 MOST_FILES = 200_000
 """More than a hundred exams of two thousand slices: somebody named the whole disk."""
 FILE_SET_NAMES = {"DICOMDIR", "DIRFILE"}
+REMEDIES = {
+    "FILE_MISSING": "Copy the whole medium, not only a part of it.",
+    "PIXEL_FORMAT": "Export the original CT series of the scanner.",
+}
+"""How to mend what a file is skipped for, where nothing else would help."""
+_VERSION = re.compile(r"\.?(;[0-9]+)?$")
+"""What ISO 9660 puts behind the names of a CD's files, and some systems show."""
+
+
+_SLICES_PERHAPS = {
+    "FILE_TRUNCATED",
+    "FILE_MALFORMED",
+    "RESOURCE_LIMIT",
+    "FILE_UNREADABLE",
+    "FILE_MISSING",
+    "PIXEL_FORMAT",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +48,8 @@ class Skipped:
     """A file that isn't part of any CT series, or a folder that can't be searched, and why.
 
     ``code`` is NOT_DICOM, NOT_CT, GEOM_MISSING_TAG (an image without a place), ARCHIVE_UNSAFE, FILE_TRUNCATED
-    (a DICOM file that ends too early), FILE_MALFORMED, RESOURCE_LIMIT, FILE_UNREADABLE, FILE_MISSING, OUTSIDE_FOLDER,
-    NOT_A_FILE or FOLDER_UNREADABLE. ``attribute`` is the DICOM attribute that tells so, if one does.
+    (a DICOM file that ends too early), FILE_MALFORMED, RESOURCE_LIMIT, FILE_UNREADABLE, FILE_MISSING, PIXEL_FORMAT
+    (floating-point pixels), OUTSIDE_FOLDER, NOT_A_FILE or FOLDER_UNREADABLE. ``attribute`` is the DICOM attribute that tells so, if one does.
     """
 
     source: str
@@ -43,7 +61,7 @@ class Skipped:
     @property
     def may_be_a_slice(self) -> bool:
         """Whether the file may be a slice that can't be read."""
-        return self.code in {"FILE_TRUNCATED", "FILE_MALFORMED", "RESOURCE_LIMIT", "FILE_UNREADABLE", "FILE_MISSING"}
+        return self.code in _SLICES_PERHAPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,13 +196,18 @@ def _inside(folder: Path, parts: Iterable[str], source: str, listings: dict[Path
 
 
 def _entry(folder: Path, name: str, listings: dict[Path, dict[str, Path]]) -> Path:
-    """A folder's entry of that name, if need be in other letters."""
+    """A folder's entry of that name, if need be in other letters or with a version."""
     exact = folder / name
     if os.path.lexists(exact) or not folder.is_dir():
         return exact
     if folder not in listings:
-        listings[folder] = {path.name.casefold(): path for path in folder.iterdir()}
-    return listings[folder].get(name.casefold(), exact)
+        listings[folder] = {_plain(path.name): path for path in folder.iterdir()}
+    return listings[folder].get(_plain(name), exact)
+
+
+def _plain(name: str) -> str:
+    """A name as media and file systems agree on it: ``I0001`` for ``i0001.;1``."""
+    return _VERSION.sub("", name.casefold(), count=1)
 
 
 def _too_many(folder: Path) -> Fault:

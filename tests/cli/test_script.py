@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -119,6 +120,15 @@ def test_an_options_file_that_cannot_be_read(tmp_path, capsys, content, words):
     said = capsys.readouterr().err
     assert f"o.toml: {words}" in said
     assert "Errno" not in said
+
+
+def test_inspect_tells_scripts_whether_anything_can_be_used(tmp_path, capsys):
+    """It has found what there is, whatever that is good for: the exit code says no more."""
+    folder = write_series(tmp_path / "ct")
+    for usable in (True, False):
+        assert main(["inspect", str(folder), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["usable"] is usable
+        sorted(folder.glob("*.dcm"))[7].unlink(missing_ok=True)
 
 
 def test_what_is_not_there_is_an_input_that_is_refused(tmp_path, capsys):

@@ -210,3 +210,22 @@ def px_unknown_ts(folder):
         write_one(path, d)
         data = path.read_bytes().replace(b"UI\x14\x001.2.840.10008.1.2.1\0", b"UI\x14\x001.2.826.0.1.999.1\0\0\0", 1)
         path.write_bytes(data)
+
+
+@refused("PIXEL_FORMAT", names=["IM0001.dcm", "and 21 more", "floating-point"], attribute="FloatPixelData")
+def px_floating_point(folder):
+    write(folder, [_in_floats(d) for d in stack()])
+
+
+@refused("PIXEL_FORMAT", names=["IM0004.dcm", "It lies among the slices"], attribute="FloatPixelData")
+def px_one_floating_point(folder):
+    slices = stack()
+    slices[3] = _in_floats(slices[3])
+    write(folder, slices)
+
+
+def _in_floats(d: Dataset) -> Dataset:
+    d.FloatPixelData = hu(d).astype("<f4").tobytes()
+    d.BitsAllocated = 32
+    del d.PixelData, d.BitsStored, d.HighBit, d.PixelRepresentation
+    return d

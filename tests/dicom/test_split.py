@@ -124,7 +124,10 @@ def test_two_directions_can_be_chosen_from(tmp_path):
     for number, d in enumerate(coronal):
         d.SOPInstanceUID = f"1.2.3.{number}"
     write(tmp_path, [*stack(), *coronal])
-    assert [series.part for series in discover(tmp_path).series] == ["axial", "coronal"]
+    assert [series.part for series in discover(tmp_path).series] == [
+        "axial, rows to the left, columns to the back",
+        "coronal, rows to the left, columns to the feet",
+    ]
     for number in ("1", "2"):
         volume = load_image(tmp_path, series=number).volume
         points = volume.geometry.points_at(np.moveaxis(np.indices(volume.geometry.shape), 0, -1))
@@ -166,3 +169,13 @@ def test_a_series_uid_for_each_slice_is_told_once(tmp_path):
         d.SeriesInstanceUID = f"1.2.3.{number}"
     write(tmp_path, slices)
     assert refusal(tmp_path).code == "SERIES_TOO_SHORT"
+
+
+def test_a_list_tells_mirrored_volumes_apart(tmp_path):
+    mirrored = stack(axes=np.diag([-1.0, 1.0, -1.0]))
+    for number, d in enumerate(mirrored):
+        d.SOPInstanceUID = f"1.2.3.{number}"
+    write(tmp_path, [*stack(), *mirrored])
+    found = refusal(tmp_path).found
+    assert "axial, rows to the left, columns to the back" in found
+    assert "axial, rows to the right, columns to the back" in found

@@ -55,6 +55,14 @@ class TestDicomdir:
         (medium / "DICOM").rename(medium / "dicom")
         assert load_image(directory).volume.geometry.shape[0] == COUNT
 
+    @pytest.mark.parametrize("name", ["i{:04d}.;1", "I{:04d};1", "I{:04d}.", "i{:04d}.;12"])
+    def test_names_as_a_cd_has_them(self, medium, name):
+        """ISO 9660 adds a version, which some systems show."""
+        directory = listed(medium)
+        for number in range(1, COUNT + 1):
+            (medium / "DICOM" / "S1" / f"I{number:04d}").rename(medium / "DICOM" / "S1" / name.format(number))
+        assert load_image(directory).volume.geometry.shape[0] == COUNT
+
     @pytest.mark.parametrize(
         "away",
         [
@@ -81,8 +89,18 @@ class TestDicomdir:
         with pytest.raises(DicomError) as caught:
             load_image(directory)
         assert [fault.code for fault in caught.value.faults] == ["FILE_MISSING"]
+        assert "Copy the whole medium" in caught.value.faults[0].remedy
         image = load_image(directory, accepted=["FILE_MISSING"])
         assert image.volume.geometry.shape[0] == COUNT - 1
+
+    def test_none_is_there(self, medium):
+        directory = listed(medium)
+        (medium / "DICOM").rename(medium / "ELSEWHERE")
+        with pytest.raises(DicomError) as caught:
+            load_image(directory)
+        (fault,) = caught.value.faults
+        assert fault.source == "DICOMDIR, record 1, DICOMDIR, record 2, DICOMDIR, record 3 and 5 more"
+        assert (fault.code, fault.remedy.partition(",")[0]) == ("FILE_MISSING", "Copy the whole medium")
 
     def test_nothing_is_written_into_its_folder(self, medium, tmp_path, capsys):
         command = ["register", "--pre", str(listed(medium)), "--post", str(tmp_path / "outside")]
