@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +12,8 @@ from ablmargin.case import RasMutation, require_plain_name
 from ablmargin.errors import UsageError
 from ablmargin.registration.enginename import EngineName
 from ablmargin.segmentation.segmentername import SegmenterName
+
+from .configfile import read_config
 
 if TYPE_CHECKING:
     from ablmargin.segmentation.protocol import Prompt
@@ -223,48 +224,12 @@ def accepted(codes: Sequence[str]) -> frozenset[str]:
     return require_acceptable(codes)
 
 
-def read_config(context: typer.Context, path: Path | None) -> Path | None:
-    """Take an options file as defaults: TOML, a key an option, ``ras-mutation = "mutant"``.
-
-    Raises
-    ------
-    UsageError
-        If the file can't be read or names an option that the command doesn't have.
-    """
-    if path is None:
-        return None
-    options = _read_toml(path)
-    known = {option.removeprefix("--"): parameter for parameter in context.command.params for option in parameter.opts}
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise UsageError(f"--config {path}: the command has no option {', '.join(unknown)}")
-    defaults = {}
-    for option, value in options.items():
-        repeatable = getattr(known[option], "multiple", False)
-        defaults[str(known[option].name)] = [value] if repeatable and isinstance(value, str) else value
-    context.default_map = {**(context.default_map or {}), **defaults}
-    return path
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        reason = "there is no such file"
-    except OSError as error:
-        reason = f"it can't be read ({error.strerror})"
-    except UnicodeDecodeError:
-        reason = "it is no text in UTF-8"
-    except tomllib.TOMLDecodeError as error:
-        reason = f"it is no valid TOML: {error}"
-    raise UsageError(f"--config {path}: {reason}")
-
-
 Config = Annotated[
     Path | None,
     typer.Option(
         "--config",
-        help="Options from a TOML file; those on the command line win.",
+        help="Options from a TOML file; those on the command line win. Of a repeatable one, such as --accept, they replace "
+        "all that the file gives.",
         metavar="FILE",
         callback=read_config,
         is_eager=True,

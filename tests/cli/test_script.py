@@ -122,6 +122,41 @@ def test_an_options_file_that_cannot_be_read(tmp_path, capsys, content, words):
     assert "Errno" not in said
 
 
+@pytest.mark.parametrize(
+    ("command", "line", "expected"),
+    [
+        ("segment", "overwrite = []", "true or false"),
+        ("segment", "json = 1", "true or false"),
+        ("segment", "image = 5", "a text in quotation marks"),
+        ("segment", "point = [1, 2, 3]", "a text in quotation marks"),
+        ("segment", "inside = [[1, 2, 3]]", "a text, or a list of texts"),
+        ("segment", "segmenter = true", "a text in quotation marks"),
+        ("analyze", "accept = 3", "a text, or a list of texts"),
+        ("analyze", "threads = 1.5", "a whole number"),
+        ("analyze", "seed = true", "a whole number"),
+        ("analyze", "pre = {a = 1}", "a text in quotation marks"),
+        ("batch", 'timeout = "5"', "a number"),
+        ("batch", "workers = []", "a whole number"),
+        ("margin", "registration-sd = true", "a number"),
+    ],
+)
+def test_an_option_of_a_wrong_kind_in_a_file(tmp_path, capsys, command, line, expected):
+    (tmp_path / "o.toml").write_text(line)
+    assert main([command, "--config", str(tmp_path / "o.toml")]) == 2
+    said = capsys.readouterr().err
+    assert f"o.toml: {line.partition(' ')[0]} = " in said
+    assert f"expected {expected}\n" in said
+
+
+def test_the_command_line_replaces_a_list_in_a_file(tmp_path, capsys):
+    (tmp_path / "o.toml").write_text('accept = ["NONSENSE"]\nimage = "i"\nout = "o.nii"\nstructure = "liver"\n')
+    words = ["segment", "--config", str(tmp_path / "o.toml")]
+    assert main(words) == 2
+    assert "--accept NONSENSE" in capsys.readouterr().err
+    assert main([*words, "--accept", "GEOM_GAP"]) == 3
+    assert "PATH_MISSING" in capsys.readouterr().err
+
+
 def test_inspect_tells_scripts_whether_anything_can_be_used(tmp_path, capsys):
     """It has found what there is, whatever that is good for: the exit code says no more."""
     folder = write_series(tmp_path / "ct")
