@@ -66,16 +66,14 @@ def _decimals(text: str, keyword: str, count: int, source: str, faults: list[Fau
     if not text:
         return None
     numbers = tuple(number(part) for part in text.split("\\"))
-    largest = _LARGEST.get(keyword, math.inf)
     if len(numbers) == count and all(_is_sane(number, keyword) for number in numbers):
         return numbers
-    size = f" of {largest:.0f} at most" if math.isfinite(largest) else ""
     faults.append(
         Fault(
             code="GEOM_BAD_VALUE" if keyword in GEOMETRY_LENGTHS else "BAD_VALUE",
             source=source,
             found=_quoted(text),
-            expected=f"{count} finite decimal number{'s' if count > 1 else ''}{size}",
+            expected=f"{count} finite decimal number{'s' if count > 1 else ''}{_size_told(keyword)}",
             remedy="The header is damaged: export the series again.",
             attribute=attribute(keyword),
         )
@@ -87,6 +85,12 @@ def _is_sane(number: float, keyword: str) -> bool:
     """Whether it is finite and of a size that the attribute can have; NaN isn't."""
     too_small = keyword == "PixelSpacing" and 0 < number < _SMALLEST_MM
     return math.isfinite(number) and abs(number) <= _LARGEST.get(keyword, math.inf) and not too_small
+
+
+def _size_told(keyword: str) -> str:
+    if keyword == "PixelSpacing":
+        return f" from {_SMALLEST_MM:g} to {_LARGEST[keyword]:g}"
+    return f" of {_LARGEST[keyword]:.0f} at most" if keyword in _LARGEST else ""
 
 
 def _quoted(text: str) -> str:
