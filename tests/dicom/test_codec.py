@@ -165,11 +165,14 @@ def test_near_lossless_is_no_lossless(decoder):
 def test_eight_bits_are_no_hounsfield_units(decoder):
     """A windowed picture in a file that says its values have 12 bits; and what an encoder made of bytes by mistake."""
     import jpeg_ls
+    import openjpeg.utils
 
     eight = bytearray(JPEG_12_BIT_STREAM)
     eight[eight.index(b"\xff\xc1") + 4] = 8
     assert "format" in refusal(decoder, JPEG_EXTENDED, bytes(eight), bits_stored=12)
     assert "format" in refusal(decoder, JPEG_LS, bytes(jpeg_ls.encode_array(VALUES % 200)))
+    picture = openjpeg.utils.encode_array((VALUES % 200).astype(np.uint8), bits_stored=8, photometric_interpretation=2)
+    assert "format" in refusal(decoder, J2K, bytes(picture))
 
 
 def test_a_declared_size_is_looked_at_before_memory_is_taken(decoder, streams):

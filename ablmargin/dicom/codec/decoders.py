@@ -118,7 +118,8 @@ def _by_jpeg2000(job: Job) -> Values:
     from openjpeg.utils import decode
 
     stream = jpeg2000_stream(job.data)
-    if (stream.rows, stream.columns) != (job.rows, job.columns) or stream.precision_bits > job.bits_allocated:
+    fits = _FEWEST_BITS <= stream.precision_bits <= job.bits_allocated
+    if (stream.rows, stream.columns) != (job.rows, job.columns) or not fits:
         raise StreamError(Outcome.OTHER_FORMAT)
     if stream.signed != job.signed and stream.precision_bits != job.bits_stored:
         raise StreamError(Outcome.OTHER_FORMAT)
