@@ -13,6 +13,7 @@ from ablmargin.dicom.checks import check_series, largest_thickness_mm, merged
 from ablmargin.dicom.decode import DecodingError, FrameDecoder, pixel_type, significant, stored_values
 from ablmargin.dicom.discover import SeriesFiles
 from ablmargin.dicom.header import SliceHeader
+from ablmargin.dicom.levels import level_faults
 from ablmargin.dicom.phase import phase_in_header
 from ablmargin.dicom.placement import placed
 from ablmargin.dicom.stack import Stack
@@ -53,7 +54,7 @@ def load_series(series: SeriesFiles, *, accepted: Collection[str] = (), progress
     slices, sha256, padded = _read_pixels(stack, progress)
     filled = AIR_HU if padded else None
     doubts = hu_faults(slices, series.source, without_hu=filled, told_by=attribute("RescaleIntercept"))
-    faults, taken = sifted(doubts, accepted)
+    faults, taken = sifted(doubts or level_faults(slices, stack.headers), accepted)
     if faults:
         raise DicomError(*faults)
     voxels = placed(slices, stack.placement, stack.geometry.shape, outside_hu=AIR_HU)

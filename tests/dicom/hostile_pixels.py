@@ -44,6 +44,27 @@ def px_slope_fraction_late(folder):
     write(folder, slices)
 
 
+@refused("HU_IMPLAUSIBLE", names=["IM0006.dcm", "1024 HU from those of the neighboring IM0005.dcm"])
+def px_one_other_intercept(folder):
+    slices = stack()
+    slices[5].RescaleIntercept = 0
+    write(folder, slices)
+
+
+@refused("HU_IMPLAUSIBLE", names=["IM0024.dcm", "IM0023.dcm"], attribute="RescaleIntercept")
+def px_last_slice_inverted(folder):
+    slices = stack()
+    slices[-1].RescaleSlope, slices[-1].RescaleIntercept = -1, 0
+    write(folder, slices)
+
+
+@refused("HU_IMPLAUSIBLE", names=["IM0003.dcm", "IM0004.dcm"], attribute="RescaleIntercept")
+def px_three_of_half_the_slope(folder):
+    slices = stack()
+    each(slices[:3], RescaleSlope=0.5, RescaleIntercept=-512)
+    write(folder, slices)
+
+
 @refused("HU_UNKNOWN", names=["IM0001.dcm"], attribute="RescaleSlope")
 def px_no_rescale(folder):
     slices = stack()

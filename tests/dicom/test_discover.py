@@ -11,7 +11,6 @@ import pydicom
 import pytest
 from ct_files import edit, files_of, write_series
 from hostile_phantom import stack, write
-from pydicom import config
 from pydicom.uid import RTDoseStorage
 
 from ablmargin.dicom.discover import discover
@@ -188,7 +187,7 @@ def test_only_dates_of_the_calendar_are_dates(date, time, told):
 
 def test_one_broken_date_hides_no_order(tmp_path):
     slices = stack()
-    with config.disable_value_validation():
-        slices[3].AcquisitionDate = slices[3].SeriesDate = slices[3].StudyDate = "00000000"
-        write(tmp_path, slices)
+    write(tmp_path, slices)
+    broken = tmp_path / "IM0004.dcm"
+    broken.write_bytes(broken.read_bytes().replace(b"20310203", b"00000000"))
     assert load_image(tmp_path).record.acquired == "2031-02-03T09:30:00"

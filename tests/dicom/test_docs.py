@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 READERS = [
     *(f"dicom/{name}.py" for name in ("bounded", "checks", "choose", "decimals", "discover", "enhanced")),
     *(f"dicom/{name}.py" for name in ("codec/process", "filechecks", "framegroups", "groups", "header", "nested")),
-    *(f"dicom/{name}.py" for name in ("kinds", "load", "placement", "regularity", "split", "stack", "walk")),
+    *(f"dicom/{name}.py" for name in ("kinds", "levels", "load", "placement", "regularity", "split", "stack", "walk")),
     *("exampair.py", "examphases.py", "hazards.py", "intake.py", "itk.py", "loaded.py", "loading.py"),
 ]
 NO_CODES = {"HU_MOD", "MAX_IP", "MIN_IP", "STD_DEVIATION", "SURFACE_RENDER", "VOLUME_RENDER"}
