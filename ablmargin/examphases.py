@@ -25,8 +25,9 @@ def with_phases(case: Case) -> PhasedCase:
     Returns
     -------
     PhasedCase
-        With cautions PHASE_CONTRADICTED, where a record and HU disagree, and PHASES_DIFFER. No verdict can rest on an exam
-        without contrast agent, nor on an arterial exam beside one in another phase.
+        With cautions PHASE_CONTRADICTED, where a record and HU disagree, PHASE_UNKNOWN, where neither tells, and PHASES_DIFFER.
+        No verdict can rest on an exam without contrast agent, nor on an arterial exam beside one in another phase or in one
+        that can't be told.
     """
     told = [
         _Told(exam=exam, when=when, target=target, reading=_reading(exam))
@@ -38,7 +39,7 @@ def with_phases(case: Case) -> PhasedCase:
     before, after = told
     return PhasedCase(
         case=replace(case, pre=before.recorded(), post=after.recorded()),
-        cautions=(*_contradicted(before), *_contradicted(after), *_differing(before, after)),
+        cautions=(*_contradicted(before), *_contradicted(after), *_untold(before, after), *_differing(before, after)),
         hindrances=(*_unenhanced(before), *_unenhanced(after), *_arterial_beside(before, after)),
     )
 
@@ -88,6 +89,16 @@ def _contradicted(told: _Told) -> Iterator[Caution]:
         yield Caution(code="PHASE_CONTRADICTED", message=message)
 
 
+def _untold(*exams: _Told) -> Iterator[Caution]:
+    unknown = [told.when for told in exams if told.phase is None]
+    if unknown:
+        message = (
+            f"the contrast phase of the CT {' and of that '.join(unknown)} can't be told, neither by its description nor by "
+            "its HU: check that both exams were taken in one that shows tumor and zone"
+        )
+        yield Caution(code="PHASE_UNKNOWN", message=message)
+
+
 def _differing(before: _Told, after: _Told) -> Iterator[Caution]:
     if before.phase is not None and after.phase is not None and before.phase != after.phase:
         message = (
@@ -107,8 +118,9 @@ def _unenhanced(told: _Told) -> Iterator[str]:
 
 def _arterial_beside(before: _Told, after: _Told) -> Iterator[str]:
     phases = {before.phase, after.phase}
-    if ContrastPhase.ARTERIAL in phases and len(phases) == 2 and None not in phases:
+    if ContrastPhase.ARTERIAL in phases and len(phases) == 2:
+        named = [told.phase or "one that can't be told" for told in (before, after)]
         yield (
-            f"The contrast phases differ: {before.phase} before and {after.phase} after ablation. Other vessels shine, so the "
-            "alignment can't be checked by them."
+            f"The contrast phases {'may ' if None in phases else ''}differ: {named[0]} before and {named[1]} after ablation. "
+            "Other vessels shine, so the alignment can't be checked by them."
         )

@@ -72,7 +72,8 @@ def test_doubtful_hu_tell_nothing_but_themselves(told):
 
 def test_nothing_known_hinders_nothing(told):
     phased = told((None, None), (None, "doubtful"))
-    assert not phased.cautions
+    assert _codes(phased) == ["PHASE_UNKNOWN"]
+    assert "before ablation and of that after ablation can't be told" in phased.cautions[0].message
     assert not phased.hindrances
 
 
@@ -107,13 +108,17 @@ def test_pixels_outweigh_a_word(told):
         ("arterial", "delayed", True),
         ("arterial", "arterial", False),
         ("portal venous", "delayed", False),
-        ("arterial", None, False),
+        ("arterial", None, True),
+        (None, "arterial", True),
+        ("portal venous", None, False),
+        (None, "delayed", False),
     ],
 )
 def test_an_arterial_exam_carries_no_verdict_beside_another_phase(told, before, after, hindered):
     phased = told((None, before), (None, after))
     assert bool(phased.hindrances) is hindered
-    assert (_codes(phased) == ["PHASES_DIFFER"]) is (None not in (before, after) and before != after)
+    unlike = ["PHASE_UNKNOWN"] if None in (before, after) else ["PHASES_DIFFER"]
+    assert _codes(phased) == ([] if before == after else unlike)
 
 
 def test_without_a_liver_nothing_is_measured(told):

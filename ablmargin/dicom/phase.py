@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from ablmargin.dicom.header import SliceHeader
 
 _WORDS = {
-    "unenhanced": r"\bunenh|\bnativ|\bnon[- ]?(contrast|enh)|\bwithout c|\bplain\b|\bw/o\b",
+    "unenhanced": r"\bunenh|\bnativ|\bnon ?(contrast|enh)|\bno contrast|\bpre ?contrast|\bwithout (iv |i v )?c|\bplain\b|\bw/o\b"
+    r"|\bvnc\b|\bohne (km|kontrast)|\bsans (injection|contraste|iv)|\bsin (contraste|civ|iv)|\bsenza (contrasto|mdc)|\bbasale\b",
     "arterial": r"\barter|\bart\b|\bhap\b",
-    "portal venous": r"\bport(al|o)|\bpvp?\b|\bven(ous|ös|eux|ose)?\b",
-    "delayed": r"\bdelay|\bequilib|\bsp(ä|ae)t",
+    "portal venous": r"\bport(al|o)|\bpvp?\b|\bven(ous|os|ose|oes|oese|osa|oso)?\b|\bveineu(x|se)\b",
+    "delayed": r"\bdelay|\bequilib|\bspa(e)?t|\btardi(f|ve|va|vo|a|o)\b",
 }
+"""Words of English, German, French, Spanish and Italian, without accents."""
+_WITH_CONTRAST = (
+    r"\bwith (and without |iv |i v )?contrast|\bpost ?contrast|\bw/ |\bmit (km|kontrast)|\bnach km"
+    r"|\bavec (injection|contraste)|\bcon (contrast[eo]|civ|mdc)"
+)
 
 
 def phase_in_header(header: SliceHeader) -> str | None:
@@ -19,6 +26,14 @@ def phase_in_header(header: SliceHeader) -> str | None:
 
     Nothing is concluded from an absent contrast agent: many archives drop it.
     """
-    description = header.texts["SeriesDescription"].casefold()
+    description = _plain(header.texts["SeriesDescription"])
     named = [phase for phase, words in _WORDS.items() if re.search(words, description)]
-    return named[0] if len(named) == 1 else None
+    if len(named) != 1 or (named == ["unenhanced"] and re.search(_WITH_CONTRAST, description)):
+        return None
+    return named[0]
+
+
+def _plain(text: str) -> str:
+    """Small letters without accents; what stands between words becomes a blank."""
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    return re.sub(r"[\s_\-.,;:()]+", " ", "".join(letter for letter in letters if not unicodedata.combining(letter)))
