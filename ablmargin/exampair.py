@@ -9,7 +9,7 @@ import numpy as np
 
 from ablmargin.errors import Caution, Fault, InputError
 from ablmargin.hazards import sifted
-from ablmargin.loaded import LoadedImage
+from ablmargin.loaded import LoadedImage, PatientDigest
 from ablmargin.samepixels import shared_slices
 from ablmargin.volume import LabelMask, Volume
 
@@ -40,10 +40,12 @@ def check_pair(pre: LoadedImage, post: LoadedImage, accepted: Collection[str] = 
     faults, cautions = sifted(faults, accepted)
     if faults:
         raise InputError(*faults)
-    if not (pre.identity and post.identity) or pre.identity.is_unknown or post.identity.is_unknown:
-        message = "at least one exam has no PatientID: nothing verifies that both are of one patient"
-        cautions.append(Caution(code="PATIENT_UNVERIFIED", message=message))
-    return (*cautions, *_interval_cautions(pre, post), *_posture_cautions(pre, post))
+    return (
+        *cautions,
+        *_identity_cautions(pre.identity, post.identity),
+        *_interval_cautions(pre, post),
+        *_posture_cautions(pre, post),
+    )
 
 
 def check_sides(
@@ -123,6 +125,21 @@ def _other_patient(pre: LoadedImage, post: LoadedImage) -> list[Fault]:
     expected, tags = "exams of one patient", {"PatientID": "0020", "PatientBirthDate": "0030", "PatientSex": "0040"}
     told_by = f"{differing[0]} (0010,{tags[differing[0]]})"
     return [_pair_fault(pre, post, "PATIENT_MISMATCH", found=found, expected=expected, remedy=remedy, told_by=told_by)]
+
+
+def _identity_cautions(pre: PatientDigest | None, post: PatientDigest | None) -> list[Caution]:
+    """What keeps the headers from verifying that both exams are one patient's."""
+    cautions = []
+    if not (pre and post) or pre.is_unknown or post.is_unknown:
+        message = "at least one exam has no PatientID: nothing verifies that both are of one patient"
+        cautions.append(Caution(code="PATIENT_UNVERIFIED", message=message))
+    elif pre.has_other_issuer(post):
+        message = "the PatientIDs were issued by two institutions: that they are the same verifies nothing"
+        cautions.append(Caution(code="PATIENT_UNVERIFIED", message=message))
+    if pre and post and pre.has_other_name(post):
+        message = "the PatientName differs: check that both exams are of one patient, misspelled or renamed"
+        cautions.append(Caution(code="PATIENT_NAME_DIFFERS", message=message))
+    return cautions
 
 
 def _wrong_order(pre: LoadedImage, post: LoadedImage) -> list[Fault]:

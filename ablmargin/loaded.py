@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
-from collections.abc import Collection
+import unicodedata
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,37 +31,38 @@ _AIR_HU = (-1050.0, -950.0)
 _FAT_AT_MOST_HU, _ORGAN_HU = -60.0, (30.0, 250.0)
 _FEW = 1e-3
 _NOBODY = {
-    "anon",
-    "anonymous",
-    "anonymized",
-    "anonymised",
-    "deidentified",
-    "de-identified",
-    "removed",
-    "unknown",
-    "none",
+    *("a", "anon", "anonym", "anonymised", "anonymized", "anonymous", "available", "de", "deidentified", "dummy", "id"),
+    *("identified", "n", "na", "name", "no", "noid", "none", "noname", "not", "null", "patient", "removed", "test"),
+    *("unknown", "xxx"),
 }
+"""Text of nothing but these words names nobody: ``not available``, ``Anonymous^Patient``."""
+_COUNTED = {"0123456789"[:end] for end in range(7, 11)} | {"1234567890"[:end] for end in range(6, 11)}
+_FEWEST_REPEATED = 4
+_BETWEEN_WORDS = re.compile(r"[\s^=_\-./,]+")
 _PLACEHOLDER_SIGNS = set("0x-._*#^ ")
 _PLACEHOLDER_DATES = {"19000101", "00010101"}
+_ATTRIBUTES = ("patient_id", "birth_date", "sex", "name", "issuer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatientDigest:
     """Who was scanned, as salted hashes: good for telling two patients apart, useless for naming one.
 
-    None stands for an attribute that is absent, empty or filled with a word or a date that de-identification puts there
-    (``ANONYMOUS``, ``0000``, ``19000101``, sex ``O``): it would make one patient of all. Nothing of it stands in ``repr``.
-    ``plain_id`` is the ID itself, folded, for :meth:`keyed` alone.
+    None stands for an attribute that is absent, empty or filled with a word, a number or a date that de-identification puts
+    there (``ANONYMOUS``, ``0000``, ``123456``, ``19000101``, sex ``O``): it would make one patient of all. Nothing of it stands in
+    ``repr``. ``issuer`` is whose numbers ``patient_id`` is one of. ``plain_id`` is the ID itself, folded, for :meth:`keyed` alone.
     """
 
     patient_id: str | None = None
     birth_date: str | None = None
     sex: str | None = None
+    name: str | None = None
+    issuer: str | None = None
     plain_id: str = ""
 
     @classmethod
-    def of(cls, *, patient_id: str, birth_date: str, sex: str) -> PatientDigest:
-        """Hash the three attributes; empty text becomes None.
+    def of(cls, *, patient_id: str, birth_date: str, sex: str, name: str = "", issuer: str = "") -> PatientDigest:
+        """Hash the attributes; empty text becomes None. The order of a name's parts, their case and accents don't count.
 
         Examples
         --------
@@ -67,13 +70,22 @@ class PatientDigest:
         >>> one.differences(PatientDigest.of(patient_id="A2", birth_date="19500101", sex="F"))
         ('PatientID',)
         """
-        plain_id = _folded("" if patient_id.strip().casefold() in _NOBODY else patient_id)
+        plain_id, day = _folded(patient_id), birth_date.strip().replace(".", "").replace("-", "")
         return cls(
             patient_id=_digest(plain_id),
             plain_id=plain_id,
-            birth_date=_digest("" if birth_date.strip() in _PLACEHOLDER_DATES else birth_date),
+            birth_date=_digest("" if day in _PLACEHOLDER_DATES else day),
             sex=_digest(sex if sex.strip().upper() in {"M", "F"} else ""),
+            name=_digest(" ".join(sorted(_words(_without_accents(_folded(name)))))),
+            issuer=_digest(issuer),
         )
+
+    @classmethod
+    def joined(cls, patients: Iterable[PatientDigest]) -> PatientDigest:
+        """What is known of one patient from several files: of each attribute the first that isn't None."""
+        known = [*patients]
+        values = {name: next((value for one in known if (value := getattr(one, name))), None) for name in _ATTRIBUTES}
+        return cls(**values, plain_id=next((one.plain_id for one in known if one.plain_id), ""))
 
     @property
     def is_unknown(self) -> bool:
@@ -87,13 +99,21 @@ class PatientDigest:
         return hmac.digest(key, self.plain_id.encode("utf-8", "surrogateescape"), "sha256").hex()
 
     def differences(self, other: PatientDigest) -> tuple[str, ...]:
-        """Names of the DICOM attributes that both know and that differ."""
-        pairs = (
-            ("PatientID", self.patient_id, other.patient_id),
-            ("PatientBirthDate", self.birth_date, other.birth_date),
-            ("PatientSex", self.sex, other.sex),
-        )
-        return tuple(name for name, mine, yours in pairs if mine and yours and mine != yours)
+        """Names of the DICOM attributes that both know, that differ, and that no misspelling explains."""
+        compared = {"patient_id": "PatientID", "birth_date": "PatientBirthDate", "sex": "PatientSex"}
+        return tuple(keyword for name, keyword in compared.items() if self._differs(other, name))
+
+    def has_other_name(self, other: PatientDigest) -> bool:
+        """Whether both names are known and differ: another patient, or one who was misspelled or married."""
+        return self._differs(other, "name")
+
+    def has_other_issuer(self, other: PatientDigest) -> bool:
+        """Whether the IDs come from two institutions, so that the same one may be two patients'."""
+        return self._differs(other, "issuer")
+
+    def _differs(self, other: PatientDigest, name: str) -> bool:
+        mine, yours = getattr(self, name), getattr(other, name)
+        return bool(mine and yours and mine != yours)
 
     def __repr__(self) -> str:
         return "PatientDigest(...)"
@@ -215,7 +235,17 @@ def _implausible(source: str, found: str, told_by: str | None) -> Fault:
 def _folded(text: str) -> str:
     """Text without case and outer spaces; "" if it only fills a place."""
     plain = text.strip().casefold()
-    return "" if set(plain) <= _PLACEHOLDER_SIGNS else plain
+    is_repeated = plain.isdigit() and len(set(plain)) == 1 and len(plain) >= _FEWEST_REPEATED
+    is_filler = set(plain) <= _PLACEHOLDER_SIGNS or is_repeated or plain in _COUNTED or set(_words(plain)) <= _NOBODY
+    return "" if is_filler else plain
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in _BETWEEN_WORDS.split(text) if word]
+
+
+def _without_accents(text: str) -> str:
+    return "".join(sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign))
 
 
 def _digest(text: str) -> str | None:

@@ -78,12 +78,43 @@ def test_ten_right_pairs_are_accepted(exams, number):
 
 
 def test_another_patient_can_be_taken_on_purpose(exams):
-    (caution,) = check_pair(exams[0][0], exams[1][1], {"PATIENT_MISMATCH"})
-    assert caution.code == "PATIENT_MISMATCH"
+    caution, other = check_pair(exams[0][0], exams[1][1], {"PATIENT_MISMATCH"})
+    assert (caution.code, other.code) == ("PATIENT_MISMATCH", "PATIENT_NAME_DIFFERS")
     assert "accepted on purpose: different PatientID" in caution.message
 
 
-@pytest.mark.parametrize("placeholder", ["ANONYMOUS", "anon", "0000", "xxx", "---", " ", "DeIdentified"])
+PLACEHOLDERS = [
+    *(
+        "ANONYMOUS",
+        "anon",
+        "0000",
+        "xxx",
+        "---",
+        " ",
+        "DeIdentified",
+        "de-identified",
+        "N/A",
+        "NA",
+        "NULL",
+        "ANONYM",
+        "TEST",
+    ),
+    *(
+        "anonymous^patient",
+        "DUMMY",
+        "NOID",
+        "no id",
+        "Patient",
+        "not available",
+        "999999",
+        "1111",
+        "123456",
+        "0123456789",
+    ),
+]
+
+
+@pytest.mark.parametrize("placeholder", PLACEHOLDERS)
 def test_a_placeholder_makes_nobody_the_same_patient(exams, placeholder):
     pre, post = (
         replace(one, identity=PatientDigest.of(patient_id=placeholder, birth_date="19000101", sex="O"))
@@ -91,6 +122,41 @@ def test_a_placeholder_makes_nobody_the_same_patient(exams, placeholder):
     )
     assert [caution.code for caution in check_pair(pre, post)] == ["PATIENT_UNVERIFIED"]
     assert [caution.code for caution in check_pair(pre, exams[3][1])] == ["PATIENT_UNVERIFIED"]
+
+
+@pytest.mark.parametrize("real", ["4711", "99", "TEST7", "A1", "Nadler", "12345", "99998", "id 5", "patient 7"])
+def test_what_may_be_an_id_is_taken_for_one(real):
+    assert not PatientDigest.of(patient_id=real, birth_date="", sex="").is_unknown
+
+
+def pair_of(exams, before, after):
+    same = {"patient_id": "4711", "birth_date": "19331122", "sex": "F"}
+    return [
+        replace(one, identity=PatientDigest.of(**(same | who)))
+        for one, who in zip(exams[0], (before, after), strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "codes"),
+    [
+        ({"birth_date": "1933.11.22"}, {}, []),
+        ({"name": "Doe^Jane"}, {"name": "DOE^JANE^^"}, []),
+        ({"name": "M\u00fcller^\u00c9va"}, {"name": "Muller Eva"}, []),
+        ({"name": "Doe^Jane"}, {"name": "Doe^June"}, ["PATIENT_NAME_DIFFERS"]),
+        ({"name": "Doe^Jane"}, {"name": "ANONYMOUS"}, []),
+        (
+            {"name": "A^B", "patient_id": ""},
+            {"name": "C^D", "patient_id": ""},
+            ["PATIENT_UNVERIFIED", "PATIENT_NAME_DIFFERS"],
+        ),
+        ({"issuer": "HOSPA"}, {"issuer": "HOSPB"}, ["PATIENT_UNVERIFIED"]),
+        ({"issuer": "HOSPA"}, {"issuer": "hospa "}, []),
+        ({"issuer": "HOSPA"}, {}, []),
+    ],
+)
+def test_what_else_tells_of_the_patient(exams, before, after, codes):
+    assert [caution.code for caution in check_pair(*pair_of(exams, before, after))] == codes
 
 
 @pytest.mark.parametrize(

@@ -157,9 +157,13 @@ def damaged_faults(series: SeriesFiles) -> list[Fault]:
 
 
 def consistency_faults(headers: Sequence[SliceHeader]) -> list[Fault]:
-    """Slices that differ where one series must be of one piece."""
+    """Slices that differ where one series must be of one piece. Names may be misspelled: they count where no ID is known."""
+    nobody = [header for header in headers if header.patient.is_unknown]
     rules = (
-        ("PATIENT_MIXED", "PatientID", "one patient", equal_groups(headers, lambda h: h.patient)),
+        ("PATIENT_MIXED", "PatientID", "one patient", _known(headers, lambda h: h.patient.patient_id)),
+        ("PATIENT_MIXED", "PatientBirthDate", "one patient", _known(headers, lambda h: h.patient.birth_date)),
+        ("PATIENT_MIXED", "PatientSex", "one patient", _known(headers, lambda h: h.patient.sex)),
+        ("PATIENT_MIXED", "PatientName", "one patient", _known(nobody, lambda h: h.patient.name)),
         (
             "FRAME_OF_REFERENCE_MIXED",
             "FrameOfReferenceUID",
@@ -186,9 +190,13 @@ def consistency_faults(headers: Sequence[SliceHeader]) -> list[Fault]:
     return [_mixed(groups, code, keyword, expected) for code, keyword, expected, groups in rules if len(groups) > 1]
 
 
+def _known(headers: Sequence[SliceHeader], value_of: Callable[[SliceHeader], str | None]) -> list[list[SliceHeader]]:
+    """Slices by a value; those that don't tell it belong to no group."""
+    return equal_groups([header for header in headers if value_of(header)], value_of)
+
+
 def _said(headers: Sequence[SliceHeader], keyword: str) -> list[list[SliceHeader]]:
-    """Slices by what they say; those that say nothing belong to no group."""
-    return equal_groups([h for h in headers if h.texts[keyword]], lambda h: h.texts[keyword])
+    return _known(headers, lambda header: header.texts[keyword])
 
 
 def stack_cautions(stack: Stack) -> list[Caution]:

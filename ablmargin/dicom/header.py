@@ -50,6 +50,8 @@ _TEXTS = (
     "StudyDate",
     "StudyTime",
     "PatientID",
+    "PatientName",
+    "IssuerOfPatientID",
     "PatientBirthDate",
     "PatientSex",
     "PatientPosition",
@@ -225,7 +227,11 @@ def _header(dataset: FileDataset, path: Path, source: str, pixels: PixelPlace | 
         padding_limit_bytes=_raw(dataset, "PixelPaddingRangeLimit"),
         pixels=pixels,
         patient=PatientDigest.of(
-            patient_id=texts.pop("PatientID"), birth_date=texts.pop("PatientBirthDate"), sex=texts.pop("PatientSex")
+            patient_id=texts.pop("PatientID"),
+            birth_date=texts.pop("PatientBirthDate"),
+            sex=texts.pop("PatientSex"),
+            name=texts.pop("PatientName"),
+            issuer=texts.pop("IssuerOfPatientID"),
         ),
         faults=tuple(faults),
     )

@@ -20,7 +20,7 @@ from ablmargin.dicom.stack import Stack
 from ablmargin.dicom.text import attribute, printable
 from ablmargin.errors import Caution, DicomError, Fault
 from ablmargin.hazards import sifted
-from ablmargin.loaded import AIR_HU, LoadedImage, hu_faults
+from ablmargin.loaded import AIR_HU, LoadedImage, PatientDigest, hu_faults
 from ablmargin.progress import Progress, silent
 from ablmargin.volume import Volume
 
@@ -63,7 +63,7 @@ def load_series(series: SeriesFiles, *, accepted: Collection[str] = (), progress
         volume=Volume(voxels_hu=voxels, geometry=stack.geometry),
         record=_record(series, stack, sha256),
         cautions=(*checked.cautions, *taken, *_padding_cautions(padded, slices.size)),
-        identity=stack.headers[0].patient,
+        identity=PatientDigest.joined(header.patient for header in stack.headers),
         patient_position=stack.headers[0].texts["PatientPosition"] or None,
     )
 

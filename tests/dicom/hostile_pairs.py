@@ -37,6 +37,28 @@ def id_mixed_in_folder(folder):
     write(folder, slices)
 
 
+@refused("PATIENT_MIXED", names=["IM0001.dcm"], attribute="PatientBirthDate")
+def id_mixed_birth_date(folder):
+    slices = stack()
+    each(slices[:5], PatientBirthDate="19331123")
+    write(folder, slices)
+
+
+@refused("PATIENT_MIXED", names=["IM0001.dcm"], attribute="PatientName")
+def id_mixed_names_without_id(folder):
+    slices = each(stack(), PatientID="")
+    each(slices[:5], PatientName="ZZCANARYB^EVA")
+    write(folder, slices)
+
+
+@right()
+def id_absent_in_some_slices(folder):
+    slices = stack()
+    each(slices[:3], PatientSex="", PatientBirthDate="", PatientID="")
+    each(slices[7:9], PatientName="ZZCANARYNAME^ADAA")
+    write(folder, slices)
+
+
 @refused("FRAME_OF_REFERENCE_MIXED", attribute="FrameOfReferenceUID")
 def id_mixed_study_for(folder):
     slices = stack()
