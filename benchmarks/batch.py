@@ -33,6 +33,7 @@ PROGRAM = (sys.executable, "-c", "from ablmargin_cli.main import script; script(
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 SPEEDUP, OVERHEAD_S, GROWTH_MB = 1.7, 0.5, 50.0
 KILLS, LOOP_CASES = 20, 10
+STOP_S, EXIT_INTERRUPTED = 5.0, 130
 NOT_NUMBERS = ("timings_s",)
 
 
@@ -178,6 +179,7 @@ def kill(folder: Path, figures: Figures, rounds: int) -> None:
     figures.told(f"{halves} half-written files under a final name", reached=halves == 0)
     figures.told(f"{rounds - wrong} of {rounds} resumed to 10 of 10 with equal numbers", reached=wrong == 0)
     killed_workers(folder, figures, manifest, true)
+    interrupted(folder, figures, manifest)
 
 
 def killed_workers(folder: Path, figures: Figures, manifest: Path, true: dict[str, Any]) -> None:
@@ -193,6 +195,19 @@ def killed_workers(folder: Path, figures: Figures, manifest: Path, true: dict[st
         f"a worker killed: exit {code}, {len(numbers(out))} of 10, equal numbers",
         reached=code == 0 and numbers(out) == true,
     )
+
+
+def interrupted(folder: Path, figures: Figures, manifest: Path) -> None:
+    """How soon a batch ends that a job scheduler ends."""
+    out = folder / "interrupted"
+    process = start(manifest, out, "--workers", "2")
+    while len(events(out)) < 2:
+        time.sleep(0.1)
+    began = time.monotonic()
+    process.terminate()
+    code, seconds = process.wait(), time.monotonic() - began
+    told = f"SIGTERM: exit {code} after {seconds:.1f} s (asked {STOP_S})"
+    figures.told(told, reached=code == EXIT_INTERRUPTED and seconds <= STOP_S)
 
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:

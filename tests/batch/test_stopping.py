@@ -66,10 +66,8 @@ def test_interrupted_it_ends_soon_and_goes_on_later(manifest, undisturbed, begin
     process = begin(manifest, out, "--workers", "1")
     wait_for(lambda: len(events(out)) == 1, process)
     below = psutil.Process(process.pid).children(recursive=True)
-    began = time.monotonic()
     (os.killpg if kind == "SIGINT" else os.kill)(process.pid, getattr(signal, kind))
-    assert process.wait() == 130
-    assert time.monotonic() - began < 5
+    assert process.wait(timeout=30) == 130  # how soon, is measured by benchmarks/batch.py --kill
     assert "Traceback" not in out.with_suffix(".log").read_text()
     _, alive = psutil.wait_procs(below, timeout=3)
     assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
