@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ablmargin.dicom.discover import SeriesFiles
 from ablmargin.dicom.enhanced import concatenation_cautions
 from ablmargin.dicom.filechecks import file_faults
@@ -25,6 +27,8 @@ from ablmargin.errors import Caution, Fault
 from ablmargin.hazards import sifted
 from ablmargin.wholenumber import whole_number
 
+FIELD_MM = (24.0, 1000.0)
+"""A lesion's surroundings are wider than the first, no gantry is wider than the second."""
 COARSE_MM = 3.0
 """Slices thicker or farther apart than this blur a margin of 5 mm."""
 PAUSE_S = 60.0
@@ -216,7 +220,7 @@ def stack_cautions(stack: Stack) -> list[Caution]:
             f"straight grid, to {stack.worst_corner_mm:.3f} mm; values are interpolated between neighboring pixels"
         )
         cautions.append(Caution(code="GEOM_TILT", message=message))
-    cautions += _pause_cautions(stack.headers)
+    cautions += [*_field_cautions(stack), *_pause_cautions(stack.headers)]
     if stack.off_grid_mm > CORNER_MM:
         message = (
             f"positions in the headers are rounded, up to {stack.off_grid_mm:.3f} mm off an even grid: each slice was put "
@@ -224,6 +228,18 @@ def stack_cautions(stack: Stack) -> list[Caution]:
         )
         cautions.append(Caution(code="GEOM_ROUNDED", message=message))
     return cautions
+
+
+def _field_cautions(stack: Stack) -> list[Caution]:
+    """A word on slices smaller or larger than any CT: their pixel spacing may be in another unit, or of another matrix."""
+    first = stack.headers[0]
+    height_mm, width_mm = np.array((first.rows, first.columns)) * (first.pixel_spacing_mm or np.nan)
+    if FIELD_MM[0] <= min(height_mm, width_mm) and max(height_mm, width_mm) <= FIELD_MM[1]:
+        return []
+    message = (
+        f"slices of {height_mm:.0f} × {width_mm:.0f} mm: no CT is so small or so large; is the pixel spacing right?"
+    )
+    return [Caution(code="GEOM_FIELD_ODD", message=message)]
 
 
 def _pause_cautions(ordered: Sequence[SliceHeader]) -> list[Caution]:

@@ -14,6 +14,8 @@ from ablmargin.wholenumber import whole_number
 
 ORIENTATION_TOLERANCE = 1e-3
 """Direction cosines closer than this are equal; what is left of the difference, the corner check sees."""
+PIXEL_MM = (0.1, 10.0)
+"""The finest pixel of a temporal bone is 0.15 mm wide, that of a localizer 1 mm: what lies beyond was written in another unit."""
 MAX_FRAME_BYTES = 64 * 2**20
 
 _RESEND = "Ask the PACS to send the series again."
@@ -55,11 +57,7 @@ def _geometry_faults(header: SliceHeader) -> list[Fault]:
         for keyword, value in present.items()
         if not value and attribute(keyword) not in told
     ]
-    if header.pixel_spacing_mm and min(header.pixel_spacing_mm) <= 0:
-        found = f"{header.pixel_spacing_mm}"
-        faults.append(
-            _fault(header, "GEOM_BAD_VALUE", "PixelSpacing", found, expected="positive numbers", remedy=_RESEND)
-        )
+    faults += _size_faults(header)
     if header.row_direction and header.column_direction:
         axes = np.array([header.row_direction, header.column_direction])
         if np.abs(axes @ axes.T - np.eye(2)).max() > ORIENTATION_TOLERANCE:
@@ -70,6 +68,15 @@ def _geometry_faults(header: SliceHeader) -> list[Fault]:
                 )
             )
     return faults
+
+
+def _size_faults(header: SliceHeader) -> list[Fault]:
+    """Pixels that no CT has."""
+    spacing_mm = header.pixel_spacing_mm
+    if spacing_mm is None or (PIXEL_MM[0] <= min(spacing_mm) and max(spacing_mm) <= PIXEL_MM[1]):
+        return []
+    expected = f"{PIXEL_MM[0]:g} to {PIXEL_MM[1]:g} mm"
+    return [_fault(header, "GEOM_BAD_VALUE", "PixelSpacing", f"{spacing_mm}", expected=expected, remedy=_RESEND)]
 
 
 def _rescale_faults(header: SliceHeader) -> list[Fault]:

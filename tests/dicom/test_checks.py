@@ -464,3 +464,21 @@ def test_several_faults_are_told_at_once(series):
     files_of(series)[10].unlink()
     edit(files_of(series)[2], lambda dataset: delattr(dataset, "RescaleSlope"))
     assert {fault.code for fault in refused(series)} == {"GEOM_INPLANE_SHIFT", "GEOM_GAP", "HU_UNKNOWN"}
+
+
+def with_pixels(folder, spacing):
+    for name in files_of(folder):
+        edit(name, lambda dataset: setattr(dataset, "PixelSpacing", spacing))
+    return folder
+
+
+@pytest.mark.parametrize("spacing", [["0.09"] * 2, ["12"] * 2, ["1e-300"] * 2, ["1e300"] * 2, ["0.7", "-0.7"]])
+def test_no_ct_has_such_pixels(series, spacing):
+    fault = the_fault(with_pixels(series, spacing))
+    assert (fault.code, fault.attribute) == ("GEOM_BAD_VALUE", "PixelSpacing (0028,0030)")
+
+
+@pytest.mark.parametrize(("spacing", "told"), [(0.5, True), (0.7, False), (9.9, False)])
+def test_a_field_of_view_too_small_for_a_body_is_told(series, spacing, told):
+    """0.5 mm makes 20 mm of the 40 rows."""
+    assert caution_codes(load_image(with_pixels(series, [spacing] * 2))) == ({"GEOM_FIELD_ODD"} if told else set())
