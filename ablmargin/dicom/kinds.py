@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from pydicom.uid import HTJ2K, JPEG2000, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from ablmargin.dicom.groups import close_groups, orientation_of
@@ -23,6 +24,8 @@ _HU_TYPES = {"", "HU", "US"}
 """RescaleType: Hounsfield units, or unspecified, as some scanners write; what the values are then shows by themselves."""
 _LOSSY = {JPEGBaseline8Bit, JPEGExtended12Bit}
 _LOSSY_OR_NOT = {JPEGLSNearLossless, JPEG2000, HTJ2K}
+SAME_PLANE = 0.8
+"""Cosine of the angle between two slices: a turned or mirrored one that is left out would be a slice lost."""
 _EXPORT = "Export the original axial series of the scanner."
 
 
@@ -32,7 +35,9 @@ def without_strays(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], l
     rest = [header for header in headers if id(header) not in strays]
     groups = close_groups(rest, orientation_of)
     if any(len(group) >= MIN_SLICES for group in groups):
-        strays |= {id(header) for group in groups if len(group) < MIN_SLICES for header in group}
+        main = max(groups, key=len)[0]
+        few = [header for group in groups if len(group) < MIN_SLICES for header in group]
+        strays |= {id(header) for header in few if not _lies_as(header, main)}
     kept = [header for header in headers if id(header) not in strays]
     if not strays or not kept:
         return list(headers), []
@@ -40,6 +45,16 @@ def without_strays(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], l
         f"{len(strays)} image(s) of the series that are none of its slices were left out: scouts, screens or the like"
     )
     return kept, [Caution(code="NON_AXIAL_DROPPED", message=message)]
+
+
+def _lies_as(header: SliceHeader, other: SliceHeader) -> bool:
+    """Whether two slices lie in nearly one plane, from whichever side they are seen: then neither is a scout of the other."""
+    normals = [
+        np.cross(one.row_direction, one.column_direction)
+        for one in (header, other)
+        if one.row_direction and one.column_direction
+    ]
+    return len(normals) == 2 and bool(abs(np.dot(*normals)) > SAME_PLANE)
 
 
 def kind_faults(headers: Sequence[SliceHeader], source: str) -> list[Fault]:

@@ -236,3 +236,14 @@ def test_what_inspect_tells_of_a_series(tmp_path):
     (series,) = overview(tmp_path)["series"]
     assert (series["kernel"], series["contrast_agent"], series["tilt_degrees"]) == ("B30f", "Iomeron 400", 0.0)
     assert (series["part"], series["usable"], series["problems"]) == ("", True, [])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("turned", [[-1, 0, 0, 0, 1, 0], [0.99999, 0.0035, 0, -0.0035, 0.99999, 0]])
+def test_slices_that_are_turned_or_mirrored_are_no_scouts(tmp_path, turned, count):
+    slices = stack()
+    for d in slices[-count:]:
+        d.ImageOrientationPatient = turned
+    write(tmp_path, slices)
+    with pytest.raises(DicomError, match="GEOM_MIXED_ORIENTATION"):
+        load_image(tmp_path)
