@@ -234,8 +234,8 @@ def test_missing_geometry_tag(series, keyword):
     [
         ("ImagePositionPatient", "0\\0\\99999", "0\\0\\1e300"),
         ("ImagePositionPatient", "-99999\\0\\0", "-100001\\0\\0"),
-        ("PixelSpacing", "999\\999", "1e300\\1e300"),
-        ("PixelSpacing", "0.002\\0.002", "1e-300\\1e-300"),
+        ("PixelSpacing", "9.9\\9.9", "1e300\\1e300"),
+        ("PixelSpacing", "0.11\\0.11", "1e-300\\1e-300"),
         ("SliceThickness", "999", "1e39"),
         ("RescaleSlope", "9999", "1e39"),
         ("RescaleIntercept", "-999999", "1e7"),
