@@ -44,7 +44,7 @@ def px_slope_fraction_late(folder):
     write(folder, slices)
 
 
-@refused("HU_IMPLAUSIBLE", names=["IM0006.dcm", "1024 HU from those of the neighboring IM0005.dcm"])
+@refused("HU_IMPLAUSIBLE", names=["IM0006.dcm", "HU from those of the neighboring IM0005.dcm"])
 def px_one_other_intercept(folder):
     slices = stack()
     slices[5].RescaleIntercept = 0
