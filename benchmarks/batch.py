@@ -123,7 +123,7 @@ def watched(manifest: Path, out: Path, count: int, *words: str) -> tuple[float, 
     while process.poll() is None:
         done = len(events(out))
         if done:
-            resident[done] = parent.memory_info().rss / 2**20
+            resident.setdefault(done, parent.memory_info().rss / 2**20)  # later it may be on its way out
         time.sleep(0.5)
     seconds = time.monotonic() - began
     after_ten = [size for done, size in resident.items() if done >= min(10, count)]
