@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablmargin.case import UNNAMED_CASE
-from ablmargin.errors import UsageError
 from ablmargin.intake import CaseInputs, mask_path
+from ablmargin.outputplace import require_apart
 from ablmargin.report import DISCLAIMER
 from ablmargin.report.casefolder import write_case_folder
 from ablmargin.report.numbers import signed_mm
@@ -98,8 +98,7 @@ class Analysis(Findings):
             If the folder holds something, lies in an input folder, or holds an input.
         """
         out = Path(folder)
-        for source in [] if self.inputs is None else _named_files(self.inputs):
-            _require_apart(out.resolve(), source.resolve())
+        require_apart(out, [] if self.inputs is None else _named_files(self.inputs), option="")
         write_case_folder(self.result, out, overwrite=overwrite, command=["ablmargin.analyze"])
         return out
 
@@ -163,10 +162,3 @@ def _named_files(inputs: CaseInputs) -> Iterator[Path]:
     masks = (inputs.liver_pre, inputs.liver_post, *inputs.tumors, *inputs.ablations)
     yield from (path for path in (inputs.pre, inputs.post) if isinstance(path, Path))
     yield from (mask_path(mask) for mask in masks if isinstance(mask, str))
-
-
-def _require_apart(out: Path, source: Path) -> None:
-    if source.is_dir() and out.is_relative_to(source):
-        raise UsageError(f"{out} lies inside the input folder {source}, where nothing is ever written")
-    if source.is_relative_to(out):
-        raise UsageError(f"{out} holds the input {source}; name a folder of its own")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from ablmargin.registration.enginename import EngineName
 from ablmargin.segmentation.segmentername import SegmenterName
 
 from . import options
+
+if TYPE_CHECKING:
+    from ablmargin.batch.keyfile import KeyFile
 
 EXIT_SOME_FAILED = 4
 BYTES_PER_GB = 2**30
@@ -53,12 +56,15 @@ def batch(
     engine: options.Engine = EngineName.GAUSS_NEWTON,
     threads: options.Threads = 1,
     seed: options.Seed = 0,
+    deidentify: options.Deidentify = False,
+    deidentify_key: options.DeidentifyKey = None,
     config: options.Config = None,  # noqa: ARG001 - read before the others, as their defaults
 ) -> int:
     """Analyze every case of a manifest; run again, it goes on where it was."""
     _require_extra()
     from ablmargin.batch.cells import Defaults
     from ablmargin.batch.job import Analysis, Limits
+    from ablmargin.batch.keyfile import without_patients
     from ablmargin.batch.manifest import read_manifest
     from ablmargin.batch.run import Plan, Shard, require_writable
     from ablmargin.registration.engines import engine_named
@@ -68,6 +74,7 @@ def batch(
 
     if scheduler is not None and workers is not None:
         raise UsageError("--workers is about this machine; a cluster behind --scheduler has its own")
+    key_file = _key_file(wanted=deidentify, path=deidentify_key)
     defaults = Defaults(ras_mutation=ras_mutation, accepted=options.accepted(accept), reviewed=reviewed)
     analysis = Analysis(
         seed=seed,
@@ -76,9 +83,11 @@ def batch(
         segmenter=segmenter,
         model=None if model is None else model.absolute(),
         auto_command=auto_command,
+        key_file=key_file,
     )
+    given = read_manifest(manifest, defaults)
     plan = Plan(
-        manifest=read_manifest(manifest, defaults),
+        manifest=given if key_file is None else without_patients(given, key_file.key()),
         out=out,
         analysis=analysis,
         limits=Limits(timeout_s=60 * timeout, memory_bytes=int(memory * BYTES_PER_GB), retries=retries),
@@ -92,6 +101,17 @@ def batch(
     if dry_run:
         return tell_plan(plan)
     return EXIT_SOME_FAILED if carry_out(plan) else 0
+
+
+def _key_file(*, wanted: bool, path: Path | None) -> KeyFile | None:
+    from ablmargin.batch.keyfile import KeyFile
+
+    if wanted and path is None:
+        raise UsageError(
+            "batch --deidentify needs --deidentify-key FILE, so that cases that are added later get the same stand-ins: "
+            "head -c 32 /dev/urandom > project.key"
+        )
+    return None if path is None else KeyFile.at(path)
 
 
 def _require_extra() -> None:

@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ablmargin.batch.job import Outcome
+from ablmargin.batch.keyfile import PATIENT_COLUMN
 from ablmargin.batch.results import NOT_RUN, failures
 from ablmargin.batch.run import Plan, Summary, finished_cases, run_batch
+from ablmargin.errors import printable
 from ablmargin.report import DISCLAIMER
 
 from .terminal import say, write_lines
@@ -124,6 +126,11 @@ def _print_summary(plan: Plan, summary: Summary) -> None:
     waiting = sum(row["error_code"] == NOT_RUN for row in summary.rows)
     if waiting:
         lines.append(f"  {_count(waiting, 'lesion')} not analyzed yet")
+    own = [name for name in plan.manifest.carried_columns if name != PATIENT_COLUMN]
+    if plan.analysis.key_file is not None and own:
+        lines.append(
+            f"Your own columns are in the tables as they were, whatever they tell: {', '.join(map(printable, own))}"
+        )
     lines += [f"The tables: {plan.out / 'results.csv'}, results.parquet; logs: {plan.out / 'logs'}", DISCLAIMER]
     write_lines(lines)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from ablmargin.clinical.criteria import Verdict
 from ablmargin.deidentify import plain_command
-from ablmargin.dicom.walk import is_file_set
 from ablmargin.errors import UsageError
 from ablmargin.intake import CaseRequest, mask_path
 from ablmargin.itk import itk_path
+from ablmargin.outputplace import require_apart
 from ablmargin.pipeline import Settings
 from ablmargin.progress import Progress
 from ablmargin.registration.engines import engine_named
@@ -62,12 +62,7 @@ class Output:
             raise UsageError(f"--out {out}: {error.strerror}") from error
         if taken:
             raise UsageError(f"--out {out} is a file, not a folder")
-        for named in inputs:
-            source = named.parent if named.is_file() and is_file_set(named) else named
-            if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
-                raise UsageError(f"--out {out} lies inside the input folder {source}, where nothing is ever written")
-            if source.resolve().is_relative_to(out.resolve()):
-                raise UsageError(f"--out {out} holds the input {source}; name a folder of its own")
+        require_apart(out, inputs)
         if not out.is_dir() or not any(out.iterdir()):
             return
         if not self.overwrite:

@@ -150,18 +150,16 @@ def _tell(proposal: Segmentation, out: Path, cautions: Sequence[Caution], *, as_
 
 
 def _require_free(out: Path, image: Path, liver: str | None, *, overwrite: bool) -> None:
-    from ablmargin.dicom.walk import is_file_set
     from ablmargin.intake import mask_path
     from ablmargin.itk import itk_path
+    from ablmargin.outputplace import require_apart
 
     itk_path(out)
     if out.is_dir():
         raise UsageError(f"--out {out} is a folder; name a file")
     if out.exists() and not overwrite:
         raise UsageError(f"--out {out} is there already; name another file, or --overwrite replaces it")
-    folder = image.parent if image.is_file() and is_file_set(image) else image
-    if folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
-        raise UsageError(f"--out {out} lies inside the input folder {image}, where nothing is ever written")
     inputs = [image, *([] if liver is None else [mask_path(liver)])]
     if out.exists() and any(source.exists() and out.samefile(source) for source in inputs):
         raise UsageError(f"--out {out} is an input itself")
+    require_apart(out, [image])

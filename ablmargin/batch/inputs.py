@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ablmargin.intake import CaseRequest, mask_path
+from ablmargin.pseudonyms import Pseudonyms
+
+Seal = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +54,17 @@ def fingerprint_of(path: Path) -> Fingerprint:
     return Fingerprint(stamp=stamp, content=digest.hexdigest())
 
 
-def unchanged(paths: Sequence[Path], known: Sequence[Fingerprint]) -> bool:
-    """Whether what lies at the paths is what was fingerprinted. Content is only read where a stamp differs."""
+def seal_of(key: bytes | None) -> Seal:
+    """What a digest is written as: itself, or with a key its stand-in, from which nobody can tell that it was this input."""
+    return str if key is None else Pseudonyms(key=key, subject="").digest
+
+
+def unchanged(paths: Sequence[Path], known: Sequence[Fingerprint], seal: Seal = str) -> bool:
+    """Whether what lies at the paths is what was fingerprinted and sealed. Content is only read where a stamp differs."""
     if len(paths) != len(known):
         return False
     return all(
-        stamp_of(path) == before.stamp or fingerprint_of(path).content == before.content
+        seal(stamp_of(path)) == before.stamp or seal(fingerprint_of(path).content) == before.content
         for path, before in zip(paths, known, strict=True)
     )
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from ablmargin.batch.keyfile import KeyFile
 from ablmargin.errors import printable
 from ablmargin.intake import CaseRequest, mask_path
 from ablmargin.pipeline import Settings
@@ -34,6 +35,8 @@ class Analysis:
     segmenter: SegmenterName = SegmenterName.BUILT_IN
     model: Path | None = None
     auto_command: str | None = None
+    key_file: KeyFile | None = None
+    """If nothing that identifies patients may be written: what the stand-ins are derived from."""
 
     def settings(self) -> Settings:
         """The pipeline's settings."""
@@ -46,6 +49,10 @@ class Analysis:
     def model_files(self) -> tuple[Path, ...]:
         """The files that a network of one's own consists of."""
         return () if self.model is None else (self.model, self.model.with_suffix(".toml"))
+
+    def key(self) -> bytes | None:
+        """The secret, read anew; errors as :meth:`ablmargin.batch.keyfile.KeyFile.key`."""
+        return None if self.key_file is None else self.key_file.key()
 
     def versions(self) -> dict[str, str]:
         """Of everything that can change a number, but for the operating system."""
@@ -116,9 +123,10 @@ class CaseJob:
             given = values[name]
             values[name] = [_label(text) for text in given] if isinstance(given, tuple) else given and _label(given)
         values |= {"accepted": sorted(self.request.accepted), "lesion_ids": self.lesion_ids, "versions": self.versions}
-        how = {
-            f.name: getattr(self.analysis, f.name) for f in fields(self.analysis) if f.name not in {"threads", "model"}
-        }
+        places = {"threads", "model", "key_file"}
+        how = {f.name: getattr(self.analysis, f.name) for f in fields(self.analysis) if f.name not in places}
+        if self.analysis.key_file is not None:
+            how |= {"key": self.analysis.key_file.mark}
         return digest_of(values | how)
 
 

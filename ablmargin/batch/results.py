@@ -18,6 +18,7 @@ from ablmargin.batch.columns import ALL_COLUMNS, Kind, failure_cells, lesion_cel
 from ablmargin.batch.journal import last_events
 from ablmargin.batch.locks import table_lock
 from ablmargin.batch.manifest import Manifest, ManifestRow
+from ablmargin.deidentify import DEIDENTIFIED
 
 CSV_NAME, PARQUET_NAME = "results.csv", "results.parquet"
 NOT_RUN = "NOT_RUN"
@@ -28,24 +29,30 @@ _RISKY = ("=", "+", "-", "@", "\t", "\r")
 Row = dict[str, Any]
 
 
-def write_results(out: Path, manifest: Manifest) -> list[Row]:
+def write_results(out: Path, manifest: Manifest, *, nameless: bool = False) -> list[Row]:
     """Write both tables of everything that is known of a manifest's lesions by now, and return the rows.
 
     Shards that end at the same time do this one after the other, so the last one writes the whole.
+
+    Parameters
+    ----------
+    nameless : bool
+        Whether nothing that may identify patients gets in: no result with their UIDs, and no words about failures.
     """
     with table_lock(out):
-        rows = result_rows(out, manifest)
+        rows = result_rows(out, manifest, nameless=nameless)
         names = ["case_id", "lesion_id", *manifest.carried_columns, *(column.name for column in ALL_COLUMNS)]
         _replace(out / CSV_NAME, lambda path: _write_csv(path, names, rows))
         _replace(out / PARQUET_NAME, lambda path: _write_parquet(path, names, manifest, rows))
     return rows
 
 
-def result_rows(out: Path, manifest: Manifest) -> list[Row]:
+def result_rows(out: Path, manifest: Manifest, *, nameless: bool = False) -> list[Row]:
     """A row for each lesion, in the manifest's order."""
     events = last_events(out)
     records = {case.case_id: _record(out, events.get(case.case_id), case.case_id) for case in manifest.cases}
-    return [_row(row, records[row.case_id], events.get(row.case_id)) for row in manifest.rows]
+    rows = [_row(row, records[row.case_id], events.get(row.case_id)) for row in manifest.rows]
+    return [_nameless(row, records[row["case_id"]]) for row in rows] if nameless else rows
 
 
 def _record(out: Path, event: Mapping[str, Any] | None, case_id: str) -> Mapping[str, Any] | None:
@@ -68,6 +75,17 @@ def _row(row: ManifestRow, record: Mapping[str, Any] | None, event: Mapping[str,
     if event is not None and event["event"] == "failed":
         return named | failure_cells(event["error_code"], event["error"])
     return named | failure_cells(NOT_RUN, "It wasn't analyzed yet.")
+
+
+def _nameless(row: Row, record: Mapping[str, Any] | None) -> Row:
+    """A row without words from files, or NOT_RUN if its case was analyzed with names."""
+    if row["error_code"] == NOT_RUN:
+        return row
+    if row["error_code"]:
+        return row | {"error": f"logs/{row['case_id']}.log tells more."}
+    if record is not None and DEIDENTIFIED in {warning["code"] for warning in record["warnings"]}:
+        return row
+    return row | failure_cells(NOT_RUN, "It was analyzed without --deidentify.")
 
 
 def _write_csv(path: Path, names: Sequence[str], rows: Sequence[Row]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ablmargin.batch.engine import Engine, engine_at, local_engine
+from ablmargin.batch.inputs import input_paths
 from ablmargin.batch.job import Analysis, CaseJob, Limits, Outcome, digest_of
 from ablmargin.batch.journal import STATE_FOLDER, Journal
 from ablmargin.batch.locks import WHOLE, batch_lock
@@ -18,8 +19,8 @@ from ablmargin.batch.manifest import Manifest
 from ablmargin.batch.marker import is_finished
 from ablmargin.batch.results import Row, write_results
 from ablmargin.errors import UsageError
-from ablmargin.intake import mask_path
 from ablmargin.itk import itk_path
+from ablmargin.outputplace import require_apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,24 +110,12 @@ def require_writable(plan: Plan) -> None:
     UsageError
         If it is a file, holds an input or lies inside one, or holds something but no batch.
     """
-    out = plan.out.resolve()
-    itk_path(out)
+    itk_path(plan.out.resolve())
     if plan.out.exists() and not plan.out.is_dir():
         raise UsageError(f"--out {plan.out} is a file, not a folder")
-    for source in _sources(plan.manifest):
-        if out.is_relative_to(source):
-            raise UsageError(f"--out {plan.out} lies inside the input folder {source}, where nothing is ever written")
-        if source.is_relative_to(out):
-            raise UsageError(f"--out {plan.out} holds the input {source}; name a folder of its own")
+    require_apart(plan.out, [path for case in plan.manifest.cases for path in input_paths(case.request)])
     if plan.out.is_dir() and any(plan.out.iterdir()) and not (plan.out / STATE_FOLDER).is_dir():
         raise UsageError(f"--out {plan.out} isn't empty and holds no batch; name another folder")
-
-
-def _sources(manifest: Manifest) -> Iterator[Path]:
-    requests = [case.request for case in manifest.cases]
-    named = {path for request in requests for path in (request.pre, request.post)}
-    named |= {mask_path(text) for request in requests for text in request.masks}
-    yield from sorted({path.resolve() for path in named})
 
 
 def finished_cases(jobs: Sequence[CaseJob]) -> list[str]:
@@ -164,6 +153,6 @@ def run_batch(plan: Plan, jobs: Sequence[CaseJob], *, started: Callable[[int], N
             journal.write("batch interrupted", **states)
             raise
         finally:
-            rows = write_results(plan.out, plan.manifest)
+            rows = write_results(plan.out, plan.manifest, nameless=plan.analysis.key_file is not None)
         journal.write("batch ended", **states)
     return Summary(states=states, rows=rows)

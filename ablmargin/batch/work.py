@@ -78,6 +78,7 @@ def _analyze(job: CaseJob, log: CaseLog) -> None:
         job.analysis.settings(),
         methods=job.analysis.methods(),
         lesion_ids=job.lesion_ids,
+        key=job.analysis.key(),
         progress=log.progress,
     )
     log.progress("writing the report", 0.0)
