@@ -117,15 +117,17 @@ def _print_summary(plan: Plan, summary: Summary) -> None:
     states = summary.states
     told = f"{states['done']} analyzed, {states['kept']} finished before, {states['failed']} failed"
     lines = [f"{_count(sum(states.values()), 'case')}: {told}"]
-    verdicts = [row["verdict"] for row in summary.rows if row["verdict"]]
+    verdicts = [row["verdict"] for row in summary.tables.rows if row["verdict"]]
     if verdicts:
         told = ", ".join(f"{verdicts.count(one)} {one}" for one in ("adequate", "inadequate", "indeterminate"))
-        withheld = sum(row["status"] == "withheld" for row in summary.rows)
+        withheld = sum(row["status"] == "withheld" for row in summary.tables.rows)
         lines.append(f"{_count(len(verdicts), 'lesion')}: {told}" + (f" ({withheld} withheld)" if withheld else ""))
-    lines += [f"  {count} × {code}" for code, count in failures(summary.rows) if code != NOT_RUN]
-    waiting = sum(row["error_code"] == NOT_RUN for row in summary.rows)
+    lines += [f"  {count} × {code}" for code, count in failures(summary.tables.rows) if code != NOT_RUN]
+    waiting = sum(row["error_code"] == NOT_RUN for row in summary.tables.rows)
     if waiting:
         lines.append(f"  {_count(waiting, 'lesion')} not analyzed yet")
+    kept = ", ".join(path.name for path in summary.tables.kept)
+    lines += [f"Somebody had edited the tables; what they were is kept: {kept}"] if kept else []
     own = [name for name in plan.manifest.carried_columns if name != PATIENT_COLUMN]
     if plan.analysis.key_file is not None and own:
         lines.append(

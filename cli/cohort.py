@@ -15,7 +15,10 @@ def cohort(
     *,
     results: Annotated[
         Path,
-        typer.Argument(help="The folder of a batch, or its results.parquet or results.csv.", metavar="DIR"),
+        typer.Argument(
+            help="The folder of a batch, or whatever else holds results: a table, a folder of case folders.",
+            metavar="DIR",
+        ),
     ],
     out: Annotated[
         Path,
@@ -59,7 +62,10 @@ def cohort(
 
 def _require_free(out: Path, results: Path, *, overwrite: bool) -> None:
     """Refuse, before the work, a folder that holds anything but an earlier page, or that lies in the batch's."""
+    from ablmargin.outputplace import require_apart
+
     from .casework import Output
 
+    require_apart(out, [results])
     if not (overwrite and (out / "cohort.json").is_file()):
         Output(folder=out, overwrite=False).require_writable([results])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +18,15 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from ablmargin.batch.columns import ALL_COLUMNS, Kind, failure_cells, lesion_cells
-from ablmargin.batch.journal import last_events
+from ablmargin.batch.journal import STATE_FOLDER, last_events
 from ablmargin.batch.locks import table_lock
 from ablmargin.batch.manifest import Manifest, ManifestRow
+from ablmargin.batch.rows import as_numbers
 from ablmargin.deidentify import DEIDENTIFIED
 
 CSV_NAME, PARQUET_NAME = "results.csv", "results.parquet"
+WRITTEN_NAME = "tables.json"
+"""Hashes of both as they were written."""
 NOT_RUN = "NOT_RUN"
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
@@ -29,10 +35,19 @@ _RISKY = ("=", "+", "-", "@", "\t", "\r")
 Row = dict[str, Any]
 
 
-def write_results(out: Path, manifest: Manifest, *, nameless: bool = False) -> list[Row]:
-    """Write both tables of everything that is known of a manifest's lesions by now, and return the rows.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """The rows of both tables, and where tables went that somebody had edited."""
 
-    Shards that end at the same time do this one after the other, so the last one writes the whole.
+    rows: Sequence[Row]
+    kept: Sequence[Path]
+
+
+def write_results(out: Path, manifest: Manifest, *, nameless: bool = False) -> Tables:
+    """Write both tables of everything that is known of a manifest's lesions by now.
+
+    Shards that end at the same time do this one after the other, so the last one writes the whole. A table that isn't as it was
+    written is kept beside them: somebody's work may be in it.
 
     Parameters
     ----------
@@ -41,10 +56,32 @@ def write_results(out: Path, manifest: Manifest, *, nameless: bool = False) -> l
     """
     with table_lock(out):
         rows = result_rows(out, manifest, nameless=nameless)
+        kept = _edited_put_aside(out)
         names = ["case_id", "lesion_id", *manifest.carried_columns, *(column.name for column in ALL_COLUMNS)]
         _replace(out / CSV_NAME, lambda path: _write_csv(path, names, rows))
         _replace(out / PARQUET_NAME, lambda path: _write_parquet(path, names, manifest, rows))
-    return rows
+        written = {name: _sha256(out / name) for name in (CSV_NAME, PARQUET_NAME)}
+        _replace(out / STATE_FOLDER / WRITTEN_NAME, lambda path: path.write_text(json.dumps(written), encoding="utf-8"))
+    return Tables(rows=rows, kept=kept)
+
+
+def _edited_put_aside(out: Path) -> list[Path]:
+    """Rename the tables that aren't as they were written, and return their new names."""
+    try:
+        written = json.loads((out / STATE_FOLDER / WRITTEN_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    tables = [out / name for name in (CSV_NAME, PARQUET_NAME) if (out / name).is_file()]
+    return [_put_aside(table) for table in tables if written.get(table.name) != _sha256(table)]
+
+
+def _put_aside(table: Path) -> Path:
+    names = (table.with_name(f"{table.stem}.edited-{number}{table.suffix}") for number in count(1))
+    return table.rename(next(name for name in names if not name.exists()))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def result_rows(out: Path, manifest: Manifest, *, nameless: bool = False) -> list[Row]:
@@ -91,7 +128,7 @@ def _nameless(row: Row, record: Mapping[str, Any] | None) -> Row:
 def _write_csv(path: Path, names: Sequence[str], rows: Sequence[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(names)
+        writer.writerow([_cell(name) for name in names])
         writer.writerows([_cell(row[name]) for name in names] for row in rows)
 
 
@@ -110,21 +147,13 @@ def _write_parquet(path: Path, names: Sequence[str], manifest: Manifest, rows: S
     for name in names:
         cells = [row[name] for row in rows]
         if name in manifest.carried_columns:
-            columns.append(pa.array(_numbers(cells) or [cell or None for cell in cells]))
+            columns.append(pa.array(as_numbers(name, cells) or [cell or None for cell in cells]))
         else:
             columns.append(pa.array(cells, types[kinds.get(name, "text")]))
     parquet.write_table(pa.table(columns, names=list(names)), path)
 
 
-def _numbers(cells: Sequence[str]) -> list[float | None] | None:
-    """A column's cells as numbers, if all are and none would look otherwise; blank ones None."""
-    given = [cell for cell in cells if cell]
-    if not given or not all(_NUMBER.fullmatch(cell) for cell in given):
-        return None
-    return [float(cell) if cell else None for cell in cells]
-
-
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file beside its place, have the disk take it, and put it there in one step."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:

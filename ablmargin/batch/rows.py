@@ -5,14 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from ablmargin.errors import Fault, InputError, printable
 
 _SEPARATORS = (",", ";", "\t")
+_MOST_EXACT = 2**53
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,300})(\.\d+)?")
+_ID = re.compile(r"(?i:id)|.*_(?i:id)|.*ID")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +93,29 @@ def _parquet_lines(path: Path, content: bytes) -> list[list[str]]:
 
 
 def _text(cell: Any) -> str:
-    return "" if cell is None or (isinstance(cell, float) and math.isnan(cell)) else str(cell)
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return ""
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < _MOST_EXACT:
+        return str(int(cell))  # programs store whole numbers so where a cell of the column is blank
+    return str(cell)
+
+
+def as_numbers(column: str, cells: Sequence[str]) -> list[float | None] | None:
+    """A column's cells as numbers, blank ones None. None if it holds IDs, or if a cell would lose anything by it.
+
+    >>> as_numbers("months", ["12.50", ""])
+    [12.5, None]
+    >>> as_numbers("patient_id", ["7"]), as_numbers("ward", ["007"]), as_numbers("code", ["123456789012345678"])
+    (None, None, None)
+    """
+    given = [cell for cell in cells if cell]
+    if not given or _ID.fullmatch(column) or not all(_is_exact(cell) for cell in given):
+        return None
+    return [float(cell) if cell else None for cell in cells]
+
+
+def _is_exact(cell: str) -> bool:
+    return bool(_NUMBER.fullmatch(cell)) and Decimal(cell) == Decimal(repr(float(cell)))
 
 
 def _table(path: Path, lines: Sequence[Sequence[str]]) -> Table:

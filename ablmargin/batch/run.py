@@ -17,7 +17,7 @@ from ablmargin.batch.journal import STATE_FOLDER, Journal
 from ablmargin.batch.locks import WHOLE, batch_lock
 from ablmargin.batch.manifest import Manifest
 from ablmargin.batch.marker import is_finished
-from ablmargin.batch.results import Row, write_results
+from ablmargin.batch.results import Tables, write_results
 from ablmargin.errors import UsageError
 from ablmargin.itk import itk_path
 from ablmargin.outputplace import require_apart
@@ -93,10 +93,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """How many cases ended how, and the rows of the table."""
+    """How many cases ended how, and what the tables hold."""
 
     states: Counter[str]
-    rows: Sequence[Row]
+    tables: Tables
 
 
 Listener = Callable[[Outcome], None]
@@ -153,6 +153,6 @@ def run_batch(plan: Plan, jobs: Sequence[CaseJob], *, started: Callable[[int], N
             journal.write("batch interrupted", **states)
             raise
         finally:
-            rows = write_results(plan.out, plan.manifest, nameless=plan.analysis.key_file is not None)
+            tables = write_results(plan.out, plan.manifest, nameless=plan.analysis.key_file is not None)
         journal.write("batch ended", **states)
-    return Summary(states=states, rows=rows)
+    return Summary(states=states, tables=tables)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-YES, NO = frozenset({"1", "1.0", "yes", "y", "true"}), frozenset({"0", "0.0", "no", "n", "false"})
+from ablmargin.results.rows import FLAGS
 
 
 def number(text: str) -> float:
@@ -30,21 +30,13 @@ def nonnegative(text: str) -> float:
     return value
 
 
-def share(text: str) -> float:
-    """A number from 0 to 1."""
-    value = number(text)
-    if not 0 <= value <= 1:
-        raise ValueError("a share from 0 to 1")
-    return value
-
-
 def flag(text: str) -> bool:
     """Yes or no, as people and programs write it.
 
     >>> flag("Yes"), flag("0"), flag("true")
     (True, False, True)
     """
-    word = text.lower()
-    if word not in YES | NO:
+    told = FLAGS.get(text.lower())
+    if told is None:
         raise ValueError("0 or 1, yes or no, true or false")
-    return word in YES
+    return told

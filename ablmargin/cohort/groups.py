@@ -129,7 +129,7 @@ def _group(topic: str, name: str, findings: Sequence[Findings]) -> Group:
         highest_mm=float(margins_mm.max()),
         reaching={mm: int((margins_mm >= mm).sum()) for mm in THRESHOLDS_MM},
         by_threshold={
-            mm: {verdict: sum(one.by_threshold[mm] is verdict for one in findings) for verdict in Verdict}
+            mm: {verdict: sum(one.by_threshold.get(mm) is verdict for one in findings) for verdict in Verdict}
             for mm in THRESHOLDS_MM
         },
     )

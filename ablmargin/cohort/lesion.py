@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ablmargin.case import RasMutation
@@ -88,7 +88,10 @@ class FollowUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lesion:
-    """One row of a batch's results; ``code`` is that of a failure, ``findings`` None unless measured."""
+    """One row of a batch's results; ``code`` is that of a failure, ``findings`` None unless measured.
+
+    ``own`` are the cells of the manifest's other columns.
+    """
 
     case_id: str
     lesion_id: str
@@ -98,6 +101,7 @@ class Lesion:
     ras: RasMutation
     findings: Findings | None
     followup: FollowUp | None
+    own: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def measured(self) -> Findings:

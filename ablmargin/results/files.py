@@ -15,7 +15,7 @@ from ablmargin.batch.columns import lesion_cells
 from ablmargin.case import UNNAMED_CASE
 from ablmargin.errors import Fault, InputError, printable
 from ablmargin.report.record import SCHEMA, validate
-from ablmargin.results.rows import ResultRows, all_or_faults, rows_of_table
+from ablmargin.results.rows import KINDS, ResultRows, all_or_faults, rows_of_table
 
 Source = str | os.PathLike[str]
 """A case folder, a batch's folder, a folder of case folders, a result.json, or a table (CSV, Parquet)."""
@@ -36,7 +36,7 @@ def read_results(sources: Source | Iterable[Source]) -> ResultRows:
     ------
     InputError
         With everything that is wrong: RESULTS_MISSING, RESULT_UNREADABLE, RESULT_SCHEMA, RESULT_INVALID, RESULTS_COLUMN,
-        RESULTS_CELL, RESULTS_DUPLICATE, and those of tables that can't be read.
+        RESULTS_CELL, RESULTS_DIFFER, RESULTS_DUPLICATE, and those of tables that can't be read.
     MissingExtraError
         For a Parquet file without pyarrow.
     """
@@ -44,6 +44,7 @@ def read_results(sources: Source | Iterable[Source]) -> ResultRows:
     parts = [part for found in all_or_faults([partial(_parts, Path(source)) for source in named]) for part in found]
     joined = ResultRows(
         carried=tuple(dict.fromkeys(name for part in parts for name in part.carried)),
+        columns=frozenset().union(*(part.columns for part in parts)),
         rows=tuple(row for part in parts for row in part.rows),
         places=tuple(place for part in parts for place in part.places),
     )
@@ -57,15 +58,48 @@ def _parts(path: Path) -> list[ResultRows]:
         raise InputError(_missing(path, "nothing there"))
     if path.is_file():
         return [_of_json(path) if path.suffix == ".json" else rows_of_table(path)]
-    readable = [path / name for name in _TABLES if (path / name).is_file()]
-    if readable:
-        return [rows_of_table(readable[0] if find_spec("pyarrow") else readable[-1])]
+    tables = [path / name for name in _TABLES if (path / name).is_file()]
+    if tables:
+        return [_of_batch(tables)]
     if (path / "result.json").is_file():
         return [_of_json(path / "result.json")]
     folders = sorted(found.parent for found in path.glob("*/result.json") if _is_case_folder(found.parent))
     if not folders:
         raise InputError(_missing(path, "a folder without results"))
     return all_or_faults([partial(_of_json, folder / "result.json", unnamed=folder.name) for folder in folders])
+
+
+def _of_batch(tables: Sequence[Path]) -> ResultRows:
+    """The table of a batch, from one file or from two that say the same."""
+    if not find_spec("pyarrow"):
+        return rows_of_table(tables[-1])
+    first, *others = tables
+    rows = rows_of_table(first)
+    for other in others:
+        if not _say_the_same(rows, other):
+            expected = f"what {first.name} says: a batch writes both"
+            remedy = f"If somebody edited one of them, name the one that is meant: {other}, for example."
+            raise InputError(_fault(other, "RESULTS_DIFFER", "other rows, columns or cells", expected, remedy))
+    return rows
+
+
+def _say_the_same(rows: ResultRows, other: Path) -> bool:
+    try:
+        read = rows_of_table(other)
+    except InputError:
+        return False
+    if read.carried != rows.carried or read.columns != rows.columns or len(read.rows) != len(rows.rows):
+        return False
+    pairs = zip(rows.rows, read.rows, strict=True)
+    return all(one[name] == two[name] or _same_number(one[name], two[name]) for one, two in pairs for name in one)
+
+
+def _same_number(one: Any, two: Any) -> bool:
+    """Whether two texts are one number: Parquet has 12.5 where CSV has 12.50."""
+    try:
+        return float(one) == float(two)
+    except (TypeError, ValueError):
+        return False
 
 
 def _is_case_folder(folder: Path) -> bool:
@@ -91,6 +125,7 @@ def rows_of_record(record: Mapping[str, Any], *, place: str) -> ResultRows:
     cells = [{"case_id": record["case_id"], "lesion_id": name, **lesion_cells(record, name)} for name in ids]
     return ResultRows(
         carried=(),
+        columns=frozenset(KINDS),
         rows=tuple({name: None if cell == "" else cell for name, cell in row.items()} for row in cells),
         places=tuple(f"{place}, lesion {name}" for name in ids),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ablmargin.batch.rows import as_numbers
 from ablmargin.errors import MissingExtraError
 from ablmargin.results.files import Source, read_results
 from ablmargin.results.rows import IDS, KINDS, WORDS, ResultRows
@@ -64,7 +65,7 @@ def _column(name: str, cells: list[Any]) -> Series[Any]:
 
     if name in WORDS:
         return pd.Series(pd.Categorical(cells, categories=list(WORDS[name]), ordered=name != "ras_mutation"))
-    kind = KINDS.get(name) or ("text" if any(isinstance(cell, str) for cell in cells) else "number")
-    if kind == "text":
-        cells = [None if cell is None else str(cell) for cell in cells]
-    return pd.Series(cells, dtype=_DTYPES[kind])
+    if name in KINDS:
+        return pd.Series(cells, dtype=_DTYPES[KINDS[name]])
+    numbers = as_numbers(name, [cell or "" for cell in cells])
+    return pd.Series(cells, dtype="string") if numbers is None else pd.Series(numbers, dtype="float64")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
@@ -30,18 +30,28 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 }
 """Columns that hold one of a few words."""
 
-_PLAIN_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
-_FLAGS = {"true": True, "false": False}
+FLAGS: Mapping[str, bool] = {
+    **dict.fromkeys(("true", "yes", "y", "1", "1.0"), True),
+    **dict.fromkeys(("false", "no", "n", "0", "0.0"), False),
+}
+"""How people and programs write flags, in lower case."""
+
+_NOT_KNOWN = frozenset({"NA", "NaN", "nan"})
+"""How programs write numbers and words that aren't known."""
+_SHARE = re.compile(r"coverage_\d+|surface_share_\w+|\w+_share|probability_adequate|registration_liver_dice")
+_FROM_ZERO = re.compile(r"\w+_ml|\w+_sd_mm|required_margin_mm|completion_radius_mm|timings_s_\w+|\w+_spacing_mm_[kji]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultRows:
     """A row a lesion, refused ones too; None where nothing is known.
 
-    ``carried`` are the columns that aren't ours; ``places`` tell where each row stands, for messages.
+    ``carried`` are the columns that aren't ours, whose cells are text; ``columns`` are all that a source has; ``places`` tell where
+    each row stands, for messages.
     """
 
     carried: tuple[str, ...]
+    columns: frozenset[str]
     rows: tuple[Mapping[str, Any], ...]
     places: tuple[str, ...]
 
@@ -64,11 +74,12 @@ def rows_of_table(path: Path) -> ResultRows:
         found = f"no column {' and '.join(lacking)}"
         raise InputError(Fault(code="RESULTS_COLUMN", source=str(path), found=found, expected=expected, remedy=remedy))
     carried = tuple(name for name in table.columns if name not in KINDS)
-    numeric = {name for name in carried if _is_numeric(row.cells[name] for row in table.rows)}
-    kinds: dict[str, Kind] = {**dict.fromkeys(carried, "text"), **dict.fromkeys(numeric, "number"), **KINDS}
-    rows = all_or_faults([partial(_cells, table, row, kinds) for row in table.rows])
+    rows = all_or_faults([partial(_cells, table, row) for row in table.rows])
     return ResultRows(
-        carried=carried, rows=tuple(rows), places=tuple(f"{path}, row {row.number}" for row in table.rows)
+        carried=carried,
+        columns=frozenset(table.columns),
+        rows=tuple(rows),
+        places=tuple(f"{path}, row {row.number}" for row in table.rows),
     )
 
 
@@ -87,18 +98,12 @@ def _is_parquet(path: Path) -> bool:
         return file.read(4) == b"PAR1"
 
 
-def _is_numeric(cells: Iterable[str]) -> bool:
-    """Whether a column that isn't ours holds numbers and none that would look otherwise as one, such as 007."""
-    given = [cell for cell in cells if cell]
-    return bool(given) and all(_PLAIN_NUMBER.fullmatch(cell) for cell in given)
-
-
-def _cells(table: Table, row: Row, kinds: Mapping[str, Kind]) -> Mapping[str, Any]:
+def _cells(table: Table, row: Row) -> Mapping[str, Any]:
     cells: dict[str, Any] = dict.fromkeys(KINDS)
     faults = []
     for name, text in row.cells.items():
         try:
-            cells[name] = _value(name, text, kinds[name])
+            cells[name] = _value(name, text, KINDS.get(name, "text"))
         except ValueError as error:
             faults.append(_cell_fault(table, row, name, text, str(error)))
     faults += [_cell_fault(table, row, name, "", "an ID") for name in IDS if not row.cells[name]]
@@ -109,13 +114,15 @@ def _cells(table: Table, row: Row, kinds: Mapping[str, Kind]) -> Mapping[str, An
 
 def _value(name: str, text: str, kind: Kind) -> Any:
     """A cell as its column's kind has it; ValueError with what was expected."""
-    if not text:
+    words = WORDS.get(name)
+    if not text or (text in _NOT_KNOWN and (words or kind != "text")):
         return None
     if kind == "flag":
-        return _expected(_FLAGS.get(text.lower()), "true or false")
-    if kind in {"number", "whole"}:
+        return _expected(FLAGS.get(text.lower()), "true or false, yes or no, 1 or 0")
+    if kind == "number":
+        return _within(name, float(_number(text, kind)))
+    if kind == "whole":
         return _number(text, kind)
-    words = WORDS.get(name)
     if words is not None:
         return _expected(text.lower() if text.lower() in words else None, " or ".join(words))
     return text[1:] if text[0] == "'" and text[1:2] in {"=", "+", "-", "@"} else text  # written so for spreadsheets
@@ -129,6 +136,12 @@ def _number(text: str, kind: Kind) -> float | int:
     if kind == "whole":
         return int(_expected(value if value.is_integer() else None, "a whole number"))
     return float(_expected(value if abs(value) < float("inf") else None, "a number with a decimal point"))
+
+
+def _within(name: str, value: float) -> float:
+    if _SHARE.fullmatch(name):
+        return float(_expected(value if 0 <= value <= 1 else None, "a share from 0 to 1"))
+    return float(_expected(None if value < 0 and _FROM_ZERO.fullmatch(name) else value, "a number from 0 on"))
 
 
 def _expected(value: Any, expected: str) -> Any:

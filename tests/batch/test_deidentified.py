@@ -94,7 +94,9 @@ def test_the_marker_doesn_t_tell_which_files_they_were(plain, nameless):
     assert not {one[part] for one in told["inputs"] for part in one} & {
         one[part] for one in sealed["inputs"] for part in one
     }
-    assert told["parameters"] != sealed["parameters"], "names of lesions and outlines could be guessed from a plain hash"
+    assert told["parameters"] != sealed["parameters"], (
+        "names of lesions and outlines could be guessed from a plain hash"
+    )
 
 
 def test_the_table_has_stand_ins_and_the_same_numbers(plain, nameless):

@@ -257,6 +257,7 @@ class TestCommand:
     def test_without_the_extra_it_says_what_to_install(self, run, tmp_path, monkeypatch, capsys):
         for name in [name for name in sys.modules if name.startswith("ablmargin.cohort")]:
             monkeypatch.delitem(sys.modules, name)
-        monkeypatch.setitem(sys.modules, "pandas", None)
+        for name in [name for name in sys.modules if name.startswith("statsmodels")]:
+            monkeypatch.setitem(sys.modules, name, None)
         assert run(["cohort", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
         assert 'pip install "ablmargin[cohort]"' in capsys.readouterr().err

@@ -71,40 +71,103 @@ def test_what_is_known_of_a_lesion(tmp_path):
 
 def test_a_case_counts_as_a_patient_where_none_is_named(tmp_path):
     results = read_results(save([measured_row("a"), measured_row("b", patient_id="P")], tmp_path))
-    assert [lesion.patient_id for lesion in results.lesions] == ["a", "P"]
+    assert [lesion.patient_id for lesion in results.lesions] == ["(case a)", "P"]
+    assert (results.has_patients, results.unnamed) == (True, 1)
+
+
+def test_a_case_without_a_patient_isn_t_the_patient_of_that_name(tmp_path):
+    rows = [measured_row("7", patient_id=""), measured_row("8", patient_id="7")]
+    assert len({lesion.patient_id for lesion in read_results(save(rows, tmp_path)).lesions}) == 2
+
+
+def test_ids_stay_what_they_are(tmp_path):
+    """1.1 isn't 1.10, and long numbers have no digits to lose."""
+    names = ["1.1", "1.10", "123456789012345515", "123456789012345516"]
+    rows = [measured_row(f"c{number}", patient_id=name) for number, name in enumerate(names)]
+    assert [lesion.patient_id for lesion in read_results(save(rows, tmp_path)).lesions] == names
+
+
+def test_own_columns_come_along(tmp_path):
+    (lesion,) = read_results(save([measured_row("a", site="north", ltp=0, months=3)], tmp_path)).lesions
+    assert lesion.own == {"site": "north"}
+
+
+def test_columns_that_have_shifted_are_refused(tmp_path):
+    """A comma too many, and a column that stands twice."""
+    (tmp_path / "results.csv").write_text("case_id,lesion_id,mam_mm,verdict\nc,1,2.5,adequate,\n", encoding="utf-8")
+    with pytest.raises(InputError, match="RESULTS_ROW"):
+        read_results(tmp_path)
+    (tmp_path / "results.csv").write_text("case_id,lesion_id,mam_mm,mam_mm,verdict\nc,1,2,3,\n", encoding="utf-8")
+    with pytest.raises(InputError, match="RESULTS_COLUMN"):
+        read_results(tmp_path)
+
+
+def test_words_and_flags_as_people_write_them(tmp_path):
+    row = measured_row("a", verdict="Adequate", status="Complete", registration_quality="Good", subcapsular="yes")
+    (lesion,) = read_results(save([row | {"tumor_reviewed": "1", "mam_lower_mm": "NA"}], tmp_path)).lesions
+    findings = lesion.measured
+    assert (findings.verdict, findings.quality, findings.subcapsular) == (Verdict.ADEQUATE, "good", True)
+    assert (findings.reviewed, findings.lower_mm) == (True, None)
+
+
+@pytest.mark.parametrize("cells", [{"status": "Withheld"}, {"registration_quality": "Failed"}])
+def test_a_withheld_lesion_is_one_however_it_is_spelled(tmp_path, cells):
+    (lesion,) = read_results(save([measured_row("a", **cells)], tmp_path)).lesions
+    assert lesion.state is State.WITHHELD
+
+
+def test_within_the_liver_where_nobody_tells_which_minimum_was_judged(tmp_path):
+    more = {"bounds_of": "", "mam_constrained_mm": 9.0}
+    rows = [measured_row("a", margin_mm=0.0, subcapsular=True, **more)]
+    rows.append(measured_row("b", margin_mm=0.0, subcapsular=False, **more))
+    assert [lesion.measured.margin_mm for lesion in read_results(save(rows, tmp_path)).lesions] == [9.0, 0.0]
+
+
+def test_a_margin_without_a_verdict_is_refused(tmp_path):
+    (fault,) = faults_of([measured_row("a", verdict="")], tmp_path)
+    assert (fault.code, fault.attribute) == ("COHORT_CELL", "verdict")
+
+
+def test_thresholds_that_nobody_judged_aren_t_judged(tmp_path):
+    row = measured_row("a") | {"verdicts_by_threshold_5": "", "verdicts_by_threshold_10": ""}
+    (lesion,) = read_results(save([row], tmp_path)).lesions
+    assert lesion.measured.by_threshold == {}
 
 
 def test_every_cell_at_fault_is_told_by_row_and_column(tmp_path):
     rows = [
-        measured_row("a", mam_lower_mm="nan"),
+        measured_row("a", mam_lower_mm="two"),
         measured_row("b", subcapsular="perhaps", tumor_volume_ml=-1),
         measured_row("c", surface_share_below_0=1.5, ras_mutation="KRAS"),
     ]
-    told = [(fault.source, fault.attribute) for fault in faults_of(rows, tmp_path)]
-    assert ("results.csv, row 2", "mam_lower_mm") in told
-    assert ("results.csv, row 3", "subcapsular") in told
-    assert ("results.csv, row 3", "tumor_volume_ml") in told
-    assert ("results.csv, row 4", "surface_share_below_0") in told
-    assert ("results.csv, row 4", "ras_mutation") in told
+    assert {fault.source for fault in faults_of(rows, tmp_path)} == {
+        "results.csv, row 2, column mam_lower_mm",
+        "results.csv, row 3, column subcapsular",
+        "results.csv, row 3, column tumor_volume_ml",
+        "results.csv, row 4, column surface_share_below_0",
+        "results.csv, row 4, column ras_mutation",
+    }
 
 
 def test_a_lesion_counts_once(tmp_path):
     (fault,) = faults_of([measured_row("a"), measured_row("b"), measured_row("a")], tmp_path)
-    assert (fault.code, fault.source) == ("COHORT_LESION", "results.csv, row 4")
+    assert fault.code == "RESULTS_DUPLICATE"
+    assert fault.source.endswith("results.csv, row 4")
 
 
 def test_a_table_of_something_else_is_refused(tmp_path):
-    assert {fault.code for fault in faults_of([{"name": "x"}], tmp_path)} == {"COHORT_COLUMN"}
+    assert {fault.code for fault in faults_of([{"name": "x"}], tmp_path)} == {"RESULTS_COLUMN"}
+    assert {fault.code for fault in faults_of([{"case_id": "x", "lesion_id": "1"}], tmp_path)} == {"COHORT_COLUMN"}
 
 
 def test_a_table_without_rows_is_refused(tmp_path):
     (tmp_path / "results.csv").write_text("case_id,lesion_id,mam_mm,verdict\n", encoding="utf-8")
-    with pytest.raises(InputError, match="COHORT_EMPTY"):
+    with pytest.raises(InputError, match="RESULTS_EMPTY"):
         read_results(tmp_path)
 
 
 def test_a_folder_without_a_table_is_refused(tmp_path):
-    with pytest.raises(InputError, match="COHORT_FILE"):
+    with pytest.raises(InputError, match="RESULTS_MISSING"):
         read_results(tmp_path)
 
 

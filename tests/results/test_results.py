@@ -211,3 +211,32 @@ def test_a_batch_is_read_with_its_refused_cases_and_own_columns(result, tmp_path
     pd.testing.assert_frame_equal(ablmargin.load_results(out / "results.csv"), table)
     (out / "results.parquet").unlink()
     pd.testing.assert_frame_equal(ablmargin.load_results(out), table)
+
+
+def test_an_edited_table_beside_the_other_is_refused(result, tmp_path):
+    """Somebody added follow-up to results.csv: results.parquet doesn't have it."""
+    out = batch_folder(result, tmp_path / "batch")
+    text = (out / "results.csv").read_text(encoding="utf-8")
+    (out / "results.csv").write_text(text.replace("12.5", "13.5", 1), encoding="utf-8")
+    (fault,) = faults_of(out)
+    assert fault.code == "RESULTS_DIFFER"
+    assert "results.csv" in fault.source
+    assert ablmargin.load_results(out / "results.csv").months[0] == 13.5
+    assert ablmargin.load_results(out / "results.parquet").months[0] == 12.5
+
+
+def test_the_kind_of_an_own_column_is_that_of_all_tables_together(tmp_path):
+    for name, patient in (("one", "7"), ("two", "P7")):
+        text = f"case_id,lesion_id,mam_mm,patient_id,ward\n{name},1,2.0,{patient},{patient}\n"
+        (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+    table = ablmargin.load_results([tmp_path / "one.csv", tmp_path / "two.csv"])
+    assert table.patient_id.tolist() == table.ward.tolist() == ["7", "P7"]
+
+
+def test_ids_stay_text_and_long_numbers_too(tmp_path):
+    text = "case_id,lesion_id,patient_id,code,months\na,1,1.1,123456789012345515,2.50\nb,1,1.10,123456789012345516,\n"
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+    table = ablmargin.load_results(tmp_path / "t.csv")
+    assert table.patient_id.tolist() == ["1.1", "1.10"]
+    assert table.code.tolist() == ["123456789012345515", "123456789012345516"]
+    assert table.months.tolist()[0] == 2.5
