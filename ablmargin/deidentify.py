@@ -13,10 +13,8 @@ from ablmargin.result import CaseResult, MaskRecord
 
 WITHHELD = "(withheld)"
 
-DEIDENTIFIED = "DEIDENTIFIED"
-
 _TOLD = Caution(
-    code=DEIDENTIFIED,
+    code="DEIDENTIFIED",
     message="patient, UIDs, file names and hashes were replaced, and the exams' dates moved by the same number of days",
 )
 _COMMANDS = {"analyze", "margin", "register"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from ablmargin.dicom.walk import is_file_set
+from ablmargin.dicom.walk import place_of
 from ablmargin.errors import UsageError
 
 
@@ -26,7 +26,7 @@ def require_apart(out: Path, inputs: Iterable[Path], *, option: str = "--out ") 
     """
     place = out.resolve()
     for named in dict.fromkeys(inputs):
-        source = named.parent if named.is_file() and is_file_set(named) else named
+        source = place_of(named)
         found = source.resolve()
         if found.is_dir() and place.is_relative_to(found):
             raise UsageError(f"{option}{out} lies inside the input folder {source}, where nothing is ever written")

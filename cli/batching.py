@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -15,11 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ablmargin.batch.job import Outcome
 from ablmargin.batch.keyfile import PATIENT_COLUMN
 from ablmargin.batch.results import NOT_RUN, failures
-from ablmargin.batch.run import Plan, Summary, finished_cases, run_batch
+from ablmargin.batch.run import Plan, Summary, finished_cases, other_cases, run_batch
 from ablmargin.errors import printable
 from ablmargin.report import DISCLAIMER
 
 from .terminal import say, write_lines
+
+SHOWN = 10
 
 
 def tell_plan(plan: Plan) -> int:
@@ -27,11 +28,30 @@ def tell_plan(plan: Plan) -> int:
     jobs = plan.jobs()
     finished = finished_cases(jobs)
     lesions = sum(len(job.lesion_ids) for job in jobs)
-    sys.stdout.write(
-        f"{_count(len(jobs), 'case')} with {_count(lesions, 'lesion')}: {len(finished)} finished, "
-        f"{len(jobs) - len(finished)} to analyze\n"
-    )
+    told = f"{len(finished)} finished, {len(jobs) - len(finished)} to analyze"
+    write_lines([f"{_count(len(jobs), 'case')} with {_count(lesions, 'lesion')}: {told}", *_remarks(plan)])
     return 0
+
+
+def _remarks(plan: Plan) -> list[str]:
+    """What is right with a plan but may not be meant."""
+    remarks = list(plan.manifest.remarks)
+    own = [printable(name) for name in plan.manifest.carried_columns if name != PATIENT_COLUMN]
+    if own and plan.analysis.key_file is not None:
+        remarks.append(f"Your own columns go into the tables as they are, whatever they tell: {', '.join(own)}")
+    elif plan.manifest.carried_columns:
+        remarks.append(
+            f"Columns that only go through to the tables: {', '.join(map(printable, plan.manifest.carried_columns))}"
+        )
+    if others := other_cases(plan):
+        remarks.append(
+            f"{_count(len(others), 'finished case')} in {plan.out} that no row names, so no table has: {_some(others)}"
+        )
+    return remarks
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def carry_out(plan: Plan) -> bool:
@@ -128,11 +148,7 @@ def _print_summary(plan: Plan, summary: Summary) -> None:
         lines.append(f"  {_count(waiting, 'lesion')} not analyzed yet")
     kept = ", ".join(path.name for path in summary.tables.kept)
     lines += [f"Somebody had edited the tables; what they were is kept: {kept}"] if kept else []
-    own = [name for name in plan.manifest.carried_columns if name != PATIENT_COLUMN]
-    if plan.analysis.key_file is not None and own:
-        lines.append(
-            f"Your own columns are in the tables as they were, whatever they tell: {', '.join(map(printable, own))}"
-        )
+    lines += _remarks(plan)
     lines += [f"The tables: {plan.out / 'results.csv'}, results.parquet; logs: {plan.out / 'logs'}", DISCLAIMER]
     write_lines(lines)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -69,9 +70,7 @@ class CaseRows:
         for row in self.rows:
             for column, read in _READERS.items():
                 yield from self._value_fault(row, column, read)
-        yield from self._twice(
-            "tumor", "Each lesion has a tumor of its own; several in one file are named after a hash."
-        )
+        yield from self._twice()
 
     def request(self, defaults: Defaults) -> CaseRequest:
         """What the analysis needs, of rows without faults."""
@@ -181,13 +180,17 @@ class CaseRows:
         except (UsageError, ValueError, KeyError):
             yield self._fault(row, column, _quoted(cell), _EXPECTED[column], "Correct it.")
 
-    def _twice(self, column: str, remedy: str) -> Iterator[Fault]:
+    def _twice(self) -> Iterator[Fault]:
+        """Lesions of the case that are the same one, however it was named."""
         seen: set[str] = set()
         for row in self.rows:
-            cell = row.cells.get(column)
-            if cell and cell in seen:
-                yield self._fault(row, column, f"{_quoted(cell)} a second time", "a mask of its own", remedy)
-            seen.add(cell or "")
+            for column in TUMOR_WAYS:
+                cell = row.cells.get(column)
+                named = cell and (os.path.normpath(self.base / cell) if column == "tumor" else _numbers(cell))
+                if named and named in seen:
+                    remedy = "Correct it, or remove the row; several tumors in one file are named after a hash."
+                    yield self._fault(row, column, f"{_quoted(cell or '')} a second time", "a tumor of its own", remedy)
+                seen.add(named or "")
 
     def _fault(self, row: Row, column: str, found: str, expected: str, remedy: str) -> Fault:
         return cell_fault(self.table, row.number, column, found=found, expected=expected, remedy=remedy)
@@ -204,6 +207,14 @@ def _is_there(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):  # too long for a path, or a null character in it
         return False
+
+
+def _numbers(text: str) -> str:
+    """A point or an axis, however it is spaced."""
+    try:
+        return repr([float(part) for part in text.split(",")])
+    except ValueError:
+        return text
 
 
 def _quoted(text: str) -> str:

@@ -26,7 +26,7 @@ def _all(kind: Kind, *names: str) -> tuple[Column, ...]:
 _XYZ = ("x", "y", "z")
 _COVERED_MM = range(11)
 
-CASE_PART = (*_all("text", "status", "case_verdict", "ras_mutation"),)
+CASE_PART = _all("text", "status", "case_verdict", "ras_mutation", "point_of_reference")
 LESION_PART = (
     *_all("text", "verdict", "point_verdict", "reasons"),
     *_all("number", "required_margin_mm", "mam_mm", "mam_lower_mm", "mam_upper_mm"),
@@ -65,7 +65,8 @@ EXAM_PART = tuple(
     for column in (
         *_all("whole", f"inputs_{exam}_slices"),
         *_all("number", *(f"inputs_{exam}_spacing_mm_{axis}" for axis in "kji"), f"inputs_{exam}_slice_thickness_mm"),
-        *_all("text", f"inputs_{exam}_phase", f"inputs_{exam}_series_uid", f"inputs_{exam}_sha256"),
+        *_all("text", f"inputs_{exam}_modality", f"inputs_{exam}_phase", f"inputs_{exam}_phase_source"),
+        *_all("text", f"inputs_{exam}_acquired", f"inputs_{exam}_series_uid", f"inputs_{exam}_sha256"),
     )
 )
 MASK_PART = (
@@ -75,7 +76,7 @@ MASK_PART = (
 RUN_PART = (
     *_all("text", "warnings"),
     *_all("number", *(f"timings_s_{step}" for step in STEPS)),
-    *_all("text", "software_ablmargin", "error_code", "error"),
+    *_all("text", "software_ablmargin", "software_python", "error_code", "error"),
 )
 ALL_COLUMNS = (*CASE_PART, *LESION_PART, *REGISTRATION_PART, *EXAM_PART, *MASK_PART, *RUN_PART)
 """Behind ``case_id``, ``lesion_id`` and the manifest's own columns."""
@@ -95,13 +96,14 @@ def lesion_cells(record: Mapping[str, Any], lesion_id: str) -> dict[str, Any]:
         If the case has no such lesion.
     """
     lesions = {lesion["id"]: lesion for lesion in record["lesions"]}
-    flat = {"status": record["status"], "case_verdict": record["verdict"], "ras_mutation": record["ras_mutation"]}
+    flat = {name: record[name] for name in ("status", "ras_mutation", "point_of_reference")}
+    flat |= {"case_verdict": record["verdict"]}
     flat |= flattened({**lesions[lesion_id], "liver_segments": _segments(lesions[lesion_id])})
     flat |= flattened({part: record[part] for part in ("registration", "inputs", "timings_s")})
     flat |= _mask_cells(record["masks"], lesion_id)
     flat |= {
         "warnings": " ".join(dict.fromkeys(warning["code"] for warning in record["warnings"])),
-        "software_ablmargin": record["software"]["ablmargin"],
+        **{f"software_{name}": record["software"][name] for name in ("ablmargin", "python")},
     }
     return {column.name: flat.get(column.name) for column in ALL_COLUMNS}
 

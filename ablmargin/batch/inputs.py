@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ablmargin.dicom.walk import place_of
 from ablmargin.intake import CaseRequest, mask_path
 from ablmargin.pseudonyms import Pseudonyms
 
@@ -18,28 +19,33 @@ Seal = Callable[[str], str]
 class Fingerprint:
     """Of one file, or of all files of a folder.
 
-    ``stamp`` changes if a file is added, removed, renamed, resized or written to; ``content`` only with names below the
-    folder and content.
+    ``stamp`` changes if a file is added, removed, renamed, moved, resized or written to, whatever time it is given then;
+    ``content`` only with names below the folder and content.
     """
 
     stamp: str
     content: str
 
+    def sealed(self, seal: Seal) -> Fingerprint:
+        """As it may be written."""
+        return Fingerprint(stamp=seal(self.stamp), content=seal(self.content))
+
 
 def input_paths(request: CaseRequest, *more: Path) -> tuple[Path, ...]:
     """Every file and folder that a case is made from, each once."""
-    single = [request.pre, request.post, *([] if request.landmarks is None else [request.landmarks])]
+    single = [*map(place_of, (request.pre, request.post)), *([] if request.landmarks is None else [request.landmarks])]
     return tuple(dict.fromkeys([*single, *(mask_path(text) for text in request.masks), *more]))
 
 
 def stamp_of(path: Path) -> str:
-    """A digest of the names, sizes and times of all files at a path; "" if nothing is there."""
-    digest = hashlib.sha256()
+    """A digest of the path and of the names, sizes and times of all files at it; "" if nothing is there."""
+    digest = hashlib.sha256(f"{path.absolute()}\0".encode("utf-8", "surrogateescape"))
     found = False
     for name, file in _files(path):
         found = True
         status = file.stat()
-        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
+        times = f"{status.st_mtime_ns}\0{status.st_ctime_ns}"  # the second one nobody can set
+        digest.update(f"{name}\0{status.st_size}\0{times}\0".encode("utf-8", "surrogateescape"))
     return digest.hexdigest() if found else ""
 
 
@@ -59,14 +65,20 @@ def seal_of(key: bytes | None) -> Seal:
     return str if key is None else Pseudonyms(key=key, subject="").digest
 
 
-def unchanged(paths: Sequence[Path], known: Sequence[Fingerprint], seal: Seal = str) -> bool:
-    """Whether what lies at the paths is what was fingerprinted and sealed. Content is only read where a stamp differs."""
+def fingerprints_if_unchanged(
+    paths: Sequence[Path], known: Sequence[Fingerprint], seal: Seal = str
+) -> list[Fingerprint] | None:
+    """The sealed fingerprints of what lies at the paths, with the stamps of today; None if it isn't what was fingerprinted.
+
+    Content is only read where a stamp differs.
+    """
     if len(paths) != len(known):
-        return False
-    return all(
-        seal(stamp_of(path)) == before.stamp or seal(fingerprint_of(path).content) == before.content
-        for path, before in zip(paths, known, strict=True)
-    )
+        return None
+    now = [replace(before, stamp=seal(stamp_of(path))) for path, before in zip(paths, known, strict=True)]
+    for path, one, before in zip(paths, now, known, strict=True):
+        if one.stamp != before.stamp and seal(fingerprint_of(path).content) != before.content:
+            return None
+    return now
 
 
 def _files(path: Path) -> Iterator[tuple[str, Path]]:

@@ -44,7 +44,8 @@ class Journal:
     def _append(self, line: bytes) -> None:
         handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(handle, line)
+            while line:
+                line = line[os.write(handle, line) :]
             os.fsync(handle)
         finally:
             os.close(handle)

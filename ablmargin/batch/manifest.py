@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ablmargin.batch.cells import ABLATION_WAYS, COLUMNS, TUMOR_WAYS, CaseRows, Defaults, cell_fault
 from ablmargin.batch.columns import RESULT_COLUMNS
+from ablmargin.batch.remarks import remarks_on
 from ablmargin.batch.rows import Row, Table, read_table
 from ablmargin.errors import Fault, InputError, printable
 from ablmargin.intake import CaseRequest
@@ -42,11 +43,15 @@ class ManifestCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """All cases in the order of their first rows, and all rows in the file's order."""
+    """All cases in the order of their first rows, and all rows in the file's order.
+
+    ``remarks`` are sentences about what may not be meant.
+    """
 
     cases: tuple[ManifestCase, ...]
     rows: tuple[ManifestRow, ...]
     carried_columns: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
 def read_manifest(path: Path, defaults: Defaults | None = None) -> Manifest:
@@ -75,12 +80,12 @@ def read_manifest(path: Path, defaults: Defaults | None = None) -> Manifest:
         raise InputError(*sorted(faults, key=_row_of))
     settled = defaults or Defaults()
     rows = [row for group in groups for row in _manifest_rows(group)]
+    cases = [ManifestCase(request=group.request(settled), lesion_ids=group.lesion_ids_of_result) for group in groups]
     return Manifest(
-        cases=tuple(
-            ManifestCase(request=group.request(settled), lesion_ids=group.lesion_ids_of_result) for group in groups
-        ),
+        cases=tuple(cases),
         rows=tuple(sorted(rows, key=lambda row: row.number)),
         carried_columns=tuple(name for name in table.columns if name not in COLUMNS),
+        remarks=remarks_on([case.request for case in cases]),
     )
 
 

@@ -20,9 +20,8 @@ from pyarrow import parquet
 from ablmargin.batch.columns import ALL_COLUMNS, Kind, failure_cells, lesion_cells
 from ablmargin.batch.journal import STATE_FOLDER, last_events
 from ablmargin.batch.locks import table_lock
-from ablmargin.batch.manifest import Manifest, ManifestRow
+from ablmargin.batch.manifest import Manifest
 from ablmargin.batch.rows import as_numbers
-from ablmargin.deidentify import DEIDENTIFIED
 
 CSV_NAME, PARQUET_NAME = "results.csv", "results.parquet"
 WRITTEN_NAME = "tables.json"
@@ -33,6 +32,7 @@ _RISKY = ("=", "+", "-", "@", "\t", "\r")
 """How a cell starts that a spreadsheet would run as a formula."""
 
 Row = dict[str, Any]
+Finished = Callable[[str], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Tables:
     kept: Sequence[Path]
 
 
-def write_results(out: Path, manifest: Manifest, *, nameless: bool = False) -> Tables:
+def write_results(out: Path, manifest: Manifest, finished: Finished, *, nameless: bool = False) -> Tables:
     """Write both tables of everything that is known of a manifest's lesions by now.
 
     Shards that end at the same time do this one after the other, so the last one writes the whole. A table that isn't as it was
@@ -51,11 +51,13 @@ def write_results(out: Path, manifest: Manifest, *, nameless: bool = False) -> T
 
     Parameters
     ----------
+    finished : callable
+        The result of a case, by its ID, if it was made as this batch would make it; else None.
     nameless : bool
-        Whether nothing that may identify patients gets in: no result with their UIDs, and no words about failures.
+        Whether the words about failures stay out, as they may identify patients.
     """
     with table_lock(out):
-        rows = result_rows(out, manifest, nameless=nameless)
+        rows = result_rows(out, manifest, finished, nameless=nameless)
         kept = _edited_put_aside(out)
         names = ["case_id", "lesion_id", *manifest.carried_columns, *(column.name for column in ALL_COLUMNS)]
         _replace(out / CSV_NAME, lambda path: _write_csv(path, names, rows))
@@ -84,45 +86,33 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def result_rows(out: Path, manifest: Manifest, *, nameless: bool = False) -> list[Row]:
+def result_rows(out: Path, manifest: Manifest, finished: Finished, *, nameless: bool = False) -> list[Row]:
     """A row for each lesion, in the manifest's order."""
-    events = last_events(out)
-    records = {case.case_id: _record(out, events.get(case.case_id), case.case_id) for case in manifest.cases}
-    rows = [_row(row, records[row.case_id], events.get(row.case_id)) for row in manifest.rows]
-    return [_nameless(row, records[row["case_id"]]) for row in rows] if nameless else rows
+    failed = {name: event for name, event in last_events(out).items() if event["event"] == "failed"}
+    cells: dict[str, Mapping[str, Row]] = {}
+    for case in manifest.cases:
+        record = finished(case.case_id)
+        cells[case.case_id] = {} if record is None else {name: lesion_cells(record, name) for name in case.lesion_ids}
+    rows = [
+        {"case_id": row.case_id, "lesion_id": row.lesion_id, **row.carried}
+        | (cells[row.case_id].get(row.lesion_id) or _without_result(out, row.case_id, failed.get(row.case_id)))
+        for row in manifest.rows
+    ]
+    return [_nameless(row) for row in rows] if nameless else rows
 
 
-def _record(out: Path, event: Mapping[str, Any] | None, case_id: str) -> Mapping[str, Any] | None:
-    if event is not None and event["event"] == "failed":
-        return None
-    try:
-        record: Mapping[str, Any] = json.loads((out / case_id / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record
+def _without_result(out: Path, case_id: str, failure: Mapping[str, Any] | None) -> Row:
+    if failure is not None:
+        return failure_cells(failure["error_code"], failure["error"])
+    was = "only with other inputs, options or versions" if (out / case_id).is_dir() else "not"
+    return failure_cells(NOT_RUN, f"It was {was} analyzed yet.")
 
 
-def _row(row: ManifestRow, record: Mapping[str, Any] | None, event: Mapping[str, Any] | None) -> Row:
-    named: Row = {"case_id": row.case_id, "lesion_id": row.lesion_id, **row.carried}
-    if record is not None:
-        try:
-            return named | lesion_cells(record, row.lesion_id)
-        except KeyError:  # made from another manifest
-            return named | failure_cells(NOT_RUN, "Its case was analyzed before it had this lesion.")
-    if event is not None and event["event"] == "failed":
-        return named | failure_cells(event["error_code"], event["error"])
-    return named | failure_cells(NOT_RUN, "It wasn't analyzed yet.")
-
-
-def _nameless(row: Row, record: Mapping[str, Any] | None) -> Row:
-    """A row without words from files, or NOT_RUN if its case was analyzed with names."""
-    if row["error_code"] == NOT_RUN:
+def _nameless(row: Row) -> Row:
+    """A row without words from files."""
+    if row["error_code"] in {None, NOT_RUN}:
         return row
-    if row["error_code"]:
-        return row | {"error": f"logs/{row['case_id']}.log tells more."}
-    if record is not None and DEIDENTIFIED in {warning["code"] for warning in record["warnings"]}:
-        return row
-    return row | failure_cells(NOT_RUN, "It was analyzed without --deidentify.")
+    return row | {"error": f"logs/{row['case_id']}.log tells more."}
 
 
 def _write_csv(path: Path, names: Sequence[str], rows: Sequence[Row]) -> None:

@@ -16,11 +16,12 @@ from ablmargin.batch.job import Analysis, CaseJob, Limits, Outcome, digest_of
 from ablmargin.batch.journal import STATE_FOLDER, Journal
 from ablmargin.batch.locks import WHOLE, batch_lock
 from ablmargin.batch.manifest import Manifest
-from ablmargin.batch.marker import is_finished
+from ablmargin.batch.marker import MARKER, finished_record, is_finished
 from ablmargin.batch.results import Tables, write_results
 from ablmargin.errors import UsageError
 from ablmargin.itk import itk_path
 from ablmargin.outputplace import require_apart
+from ablmargin.report.casefolder import is_kept_aside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +70,13 @@ class Plan:
 
     def jobs(self) -> list[CaseJob]:
         """A job for each case of the shard."""
+        return self.shard.of(self.all_jobs())
+
+    def all_jobs(self) -> list[CaseJob]:
+        """A job for each case of the manifest."""
         versions, run = digest_of(self.analysis.versions()), secrets.token_hex(8)
         out = self.out.absolute()
-        jobs = [
+        return [
             CaseJob(
                 request=case.request,
                 lesion_ids=case.lesion_ids,
@@ -82,7 +87,6 @@ class Plan:
             )
             for case in self.manifest.cases
         ]
-        return self.shard.of(jobs)
 
     def engine(self, cases: int) -> AbstractContextManager[Engine]:
         """The cluster that it asks for, no larger than so many cases need."""
@@ -153,6 +157,20 @@ def run_batch(plan: Plan, jobs: Sequence[CaseJob], *, started: Callable[[int], N
             journal.write("batch interrupted", **states)
             raise
         finally:
-            tables = write_results(plan.out, plan.manifest, nameless=plan.analysis.key_file is not None)
+            tables = _write_tables(plan)
         journal.write("batch ended", **states)
     return Summary(states=states, tables=tables)
+
+
+def _write_tables(plan: Plan) -> Tables:
+    """Both tables, of what was made as the plan would make it, by whatever run or shard."""
+    jobs = {job.case_id: job for job in plan.all_jobs()}
+    nameless = plan.analysis.key_file is not None
+    return write_results(plan.out, plan.manifest, lambda case_id: finished_record(jobs[case_id]), nameless=nameless)
+
+
+def other_cases(plan: Plan) -> list[str]:
+    """Finished cases in the output folder that the manifest doesn't have: no table holds them."""
+    own = {case.case_id for case in plan.manifest.cases}
+    names = (path.parent.name for path in plan.out.glob(f"*/{MARKER}"))
+    return sorted(name for name in names if name not in own and not is_kept_aside(name))

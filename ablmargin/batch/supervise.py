@@ -19,6 +19,7 @@ import psutil
 from ablmargin.batch.job import Analysis, CaseJob, Limits, Outcome, digest_of
 from ablmargin.batch.keeper import Ended, Started, Task
 from ablmargin.batch.marker import is_finished
+from ablmargin.report.casefolder import put_aside
 
 DIED = "CASE_DIED"
 """The error of a case whose process came to an end that nobody asked for."""
@@ -36,11 +37,13 @@ def carry_out(job: CaseJob, limits: Limits) -> Outcome:
     if job.versions != _versions(job.analysis):
         told = "The worker that had it has other versions of packages than the program that sent it."
         return Outcome(case_id=job.case_id, state="failed", error_code="WORKER_VERSIONS", error=told, tries=0)
-    if is_finished(job):
+    if is_finished(job, renew=True):
         return Outcome(case_id=job.case_id, state="kept", tries=0)
     tries = [_one_try(Task(job=job, limits=limits))]
     while tries[-1].error_code == DIED and len(tries) <= limits.retries:
         tries.append(_one_try(Task(job=job, limits=limits)))
+    if tries[-1].state == "failed":
+        put_aside(job.folder)  # what it was before isn't its result any more
     return replace(
         tries[-1],
         seconds=sum(one.seconds for one in tries),

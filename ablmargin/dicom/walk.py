@@ -93,12 +93,20 @@ def places_under(path: Path) -> Places:
     return Places(root=file.parent, files=[file])
 
 
+def place_of(path: Path) -> Path:
+    """What is read if a path is named: the folder of a DICOMDIR, else the path itself."""
+    return path.parent if path.is_file() and is_file_set(path) else path
+
+
 def is_file_set(path: Path) -> bool:
     """Whether a file is a DICOMDIR, which lists files and isn't one of them."""
     if path.name.upper() in FILE_SET_NAMES:
         return True
     try:
         with path.open("rb") as file, quiet():
+            if file.read(132)[128:] != b"DICM":
+                return False
+            file.seek(0)
             reader: Any = BoundedReader(file, path.stat().st_size)
             meta = read_partial(reader, stop_when=_at_once).file_meta
             return str(meta.get("MediaStorageSOPClassUID", "")) == MEDIA_DIRECTORY

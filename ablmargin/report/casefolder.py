@@ -98,6 +98,16 @@ def new_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
         raise
 
 
+def is_kept_aside(name: str) -> bool:
+    """Whether a folder's name says that another one took its place."""
+    return re.search(r"\.previous-\d+$", name) is not None
+
+
+def put_aside(out: Path) -> Path | None:
+    """Rename a folder to the first free of ``<name>.previous-1`` and on; None if there is none."""
+    return out.rename(_previous(out)) if out.is_dir() else None
+
+
 def provenance_record(result: CaseResult, command: Sequence[str], folder: Path) -> dict[str, Any]:
     """How a case folder came about: settings, software, inputs and files with their SHA-256."""
     provenance, case = result.provenance, result.case
@@ -226,9 +236,7 @@ def _require_free(out: Path, *, overwrite: bool) -> None:
 def _move_into_place(folder: Path, out: Path, *, overwrite: bool) -> None:
     """Give the finished folder its name; what had it is kept aside, and gets it back if that fails."""
     _require_free(out, overwrite=overwrite)  # again: another run may have finished meanwhile
-    kept = None
-    if out.is_dir():
-        kept = out.rename(_previous(out))
+    kept = put_aside(out)
     try:
         folder.rename(out)
     except BaseException:

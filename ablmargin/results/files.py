@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ from typing import Any
 from ablmargin.batch.columns import lesion_cells
 from ablmargin.case import UNNAMED_CASE
 from ablmargin.errors import Fault, InputError, printable
+from ablmargin.report.casefolder import is_kept_aside
 from ablmargin.report.record import SCHEMA, validate
 from ablmargin.results.rows import KINDS, ResultRows, all_or_faults, rows_of_table
 
@@ -21,7 +21,6 @@ Source = str | os.PathLike[str]
 """A case folder, a batch's folder, a folder of case folders, a result.json, or a table (CSV, Parquet)."""
 
 _TABLES = ("results.parquet", "results.csv")
-_KEPT_ASIDE = re.compile(r"\.previous-\d+$")
 
 
 def read_results(sources: Source | Iterable[Source]) -> ResultRows:
@@ -103,7 +102,7 @@ def _same_number(one: Any, two: Any) -> bool:
 
 
 def _is_case_folder(folder: Path) -> bool:
-    return not folder.name.startswith(".") and not _KEPT_ASIDE.search(folder.name)
+    return not folder.name.startswith(".") and not is_kept_aside(folder.name)
 
 
 def _missing(path: Path, found: str) -> Fault:

@@ -136,3 +136,39 @@ def test_an_output_folder_that_mustn_t_be_written(cases, tmp_path, capsys):
     ):
         assert main(["batch", str(cases / "m.csv"), "--out", str(out)]) == 2
         assert words in capsys.readouterr().err
+
+
+def test_no_row_tells_what_another_manifest_or_other_options_gave(finished, tmp_path):
+    """Corrections of the manifest, and then only a part of the batch: the other part isn't of this manifest any more."""
+    shutil.copytree(finished, tmp_path / "again")
+    out, folder = tmp_path / "again" / "out", tmp_path / "again" / "broken"
+    header, *lines = (folder / "m.csv").read_text(encoding="utf-8").splitlines()
+    (folder / "m.csv").write_text("\n".join([header, *lines]).replace("wildtype", "mutant"), encoding="utf-8")
+    assert main(["batch", str(folder / "m.csv"), "--out", str(out), "--workers", "1", "--shard", "1/3"]) == 0
+    told = [(row["error_code"], row["ras_mutation"]) for row in table(out)]
+    assert told[:2] == [("", "mutant"), ("NOT_RUN", "")]
+    assert "other inputs, options or versions" in table(out)[1]["error"]
+
+
+def test_a_case_that_fails_isn_t_left_with_its_old_result(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "again")
+    out, folder = tmp_path / "again" / "out", tmp_path / "again" / "broken"
+    (folder / "c0" / "tumor-1.nii.gz").write_bytes(b"no volume")
+    assert main(["batch", str(folder / "m.csv"), "--out", str(out), "--workers", "1"]) == 4
+    assert [row["error_code"] for row in table(out)] == ["FILE_FORMAT", "", "FILE_FORMAT"]
+    assert not (out / "c0").exists()
+    assert (out / "c0.previous-1" / "result.json").is_file()
+
+
+def test_what_may_not_be_meant_is_told(finished, rows, tmp_path, capsys):
+    """Finished cases that the manifest doesn't have, copied rows, and columns that nobody reads."""
+    folder = finished / "broken"
+    copied = [dict(rows[1], case_id="new"), dict(rows[1]), dict(rows[2], tumor=rows[1]["tumor"])]
+    manifest = write_manifest(folder / "other.csv", copied)
+    assert main(["batch", str(manifest), "--out", str(finished / "out"), "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert "1 finished case in" in told
+    assert told.rstrip().endswith("c0")
+    assert "the same lesions again: new and c1" in told
+    assert "The same tumor mask on different pre images: new and c2" in told
+    assert "only go through to the tables: ltp" in told

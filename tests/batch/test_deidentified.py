@@ -15,7 +15,6 @@ from ct_files import edit, files_of
 from ablmargin.batch.job import Analysis, Limits
 from ablmargin.batch.keyfile import KeyFile
 from ablmargin.batch.manifest import read_manifest
-from ablmargin.batch.results import result_rows
 from ablmargin.batch.run import Plan, Shard
 from ablmargin.batch.work import CaseLog, work
 from ablmargin.dicom.write import SeriesIdentity, write_ct_series
@@ -106,7 +105,7 @@ def test_the_table_has_stand_ins_and_the_same_numbers(plain, nameless):
     assert without["inputs_pre_series_uid"].startswith("2.25.")
     assert {name for name in without if without[name] != with_name[name] and not name.startswith("timings_s")} == {
         *("patient_id", "inputs_pre_series_uid", "inputs_post_series_uid", "inputs_pre_sha256", "inputs_post_sha256"),
-        "warnings",
+        *("inputs_pre_acquired", "inputs_post_acquired", "warnings"),
     }
     assert "DEIDENTIFIED" in without["warnings"]
 
@@ -131,10 +130,15 @@ def test_it_goes_on_with_the_same_key_alone(named, key, nameless, tmp_path, caps
         assert told in capsys.readouterr().out
 
 
-def test_results_of_a_run_with_names_stay_out_of_the_table(named, plain):
-    (first, second) = result_rows(plain, read_manifest(named), nameless=True)
-    assert (first["error_code"], first["inputs_pre_series_uid"]) == ("NOT_RUN", None)
+def test_results_of_a_run_with_names_stay_out_of_the_table(named, key, plain, tmp_path):
+    """Another part of the batch was run with names, or under another key."""
+    out = Path(shutil.copytree(plain, tmp_path / "out"))
+    words = ["--shard", "2/2", "--workers", "1", "--deidentify-key", str(key)]
+    assert main(["batch", str(named), "--out", str(out), *words]) == 4
+    first, second = table(out)
+    assert (first["error_code"], first["inputs_pre_series_uid"]) == ("NOT_RUN", "")
     assert second["error"] == "logs/c1.log tells more."
+    assert "results.csv" not in found_in(out, DAY_ISO, UID_ROOT, NAME)
 
 
 def test_a_key_is_needed(named, tmp_path, capsys):

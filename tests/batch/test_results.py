@@ -44,13 +44,26 @@ def manifest_of(tmp_path, rows, carried=()):
     cases = dict.fromkeys(case for case, _, _ in rows)
     requests = {case: CaseRequest(pre=tmp_path, post=tmp_path, case_id=case) for case in cases}
     return Manifest(
-        cases=tuple(ManifestCase(request=request, lesion_ids=()) for request in requests.values()),
+        cases=tuple(
+            ManifestCase(request=request, lesion_ids=tuple(lesion for case, lesion, _ in rows if case == name))
+            for name, request in requests.items()
+        ),
         rows=tuple(
             ManifestRow(case_id=case, lesion_id=lesion, number=number, carried=dict(zip(carried, cells, strict=True)))
             for number, (case, lesion, cells) in enumerate(rows, start=2)
         ),
         carried_columns=tuple(carried),
     )
+
+
+def write(out, manifest):
+    """Write the tables, as if every result.json were of this manifest."""
+
+    def finished(case_id):
+        path = out / case_id / "result.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    return write_results(out, manifest, finished)
 
 
 def write_record(out, case_id, record):
@@ -80,10 +93,18 @@ def test_nothing_of_a_lesion_is_left_out(two_tumors):
         assert set(leaves(lesion)) - {"id"} <= NAMES | {"deficit", "completion", "vessel_distance_location_mm"}
 
 
+def test_nothing_of_a_case_is_left_out(two_tumors):
+    """Of ``result.json``, each field is a column; versions of further packages and the contrast phase's evidence aren't."""
+    record = result_record(two_tumors)
+    flat = set(leaves({name: record[name] for name in ("status", "point_of_reference", "registration", "timings_s")}))
+    flat |= {name for name in leaves({"inputs": record["inputs"]}) if "evidence" not in name and "spacing" not in name}
+    assert flat <= NAMES | {"registration_landmarks", "inputs_pre_spacing_mm", "inputs_post_spacing_mm"}
+
+
 def test_each_row_is_its_own_lesion(two_tumors, tmp_path):
     record = result_record(two_tumors)
     write_record(tmp_path, "a", record)
-    write_results(tmp_path, manifest_of(tmp_path, [("a", "seg-7", ()), ("a", "1", ())]))
+    write(tmp_path, manifest_of(tmp_path, [("a", "seg-7", ()), ("a", "1", ())]))
     told = {row["lesion_id"]: float(row["mam_mm"]) for row in read_csv(tmp_path)}
     assert told == {lesion["id"]: lesion["mam_mm"] for lesion in record["lesions"]}
     assert [row["lesion_id"] for row in read_csv(tmp_path)] == ["seg-7", "1"], "in the manifest's order"
@@ -91,7 +112,7 @@ def test_each_row_is_its_own_lesion(two_tumors, tmp_path):
 
 def test_a_withheld_case_has_no_numbers_but_its_reasons(withheld, tmp_path):
     write_record(tmp_path, "a", result_record(withheld))
-    write_results(tmp_path, manifest_of(tmp_path, [("a", "1", ())]))
+    write(tmp_path, manifest_of(tmp_path, [("a", "1", ())]))
     (row,) = read_csv(tmp_path)
     assert (row["status"], row["verdict"], row["mam_mm"], row["error_code"]) == ("withheld", "indeterminate", "", "")
     assert row["registration_quality"] == "failed"
@@ -101,19 +122,31 @@ def test_a_withheld_case_has_no_numbers_but_its_reasons(withheld, tmp_path):
 def test_lesions_without_a_result_say_why(two_tumors, tmp_path):
     write_record(tmp_path, "a", result_record(two_tumors))
     Journal(tmp_path, "all").write("failed", case_id="b", error_code="GEOM_GAP", error="a gap")
-    rows = [("a", "9", ()), ("b", "1", ()), ("c", "1", ())]
-    write_results(tmp_path, manifest_of(tmp_path, rows))
-    assert [row["error_code"] for row in read_csv(tmp_path)] == ["NOT_RUN", "GEOM_GAP", "NOT_RUN"]
+    rows = [("a", "1", ()), ("b", "1", ()), ("c", "1", ())]
+    write(tmp_path, manifest_of(tmp_path, rows))
+    assert [row["error_code"] for row in read_csv(tmp_path)] == ["", "GEOM_GAP", "NOT_RUN"]
 
 
-def test_a_result_that_failed_since_is_no_result(two_tumors, tmp_path):
-    """As after its input was changed: the old folder stays, but nobody may take it for the new one's."""
+def test_a_finished_case_has_its_result_whatever_a_clock_says_of_a_failure(two_tumors, tmp_path):
+    """The failure was written by a machine whose clock is ahead."""
     write_record(tmp_path, "a", result_record(two_tumors))
-    (tmp_path / ".batch" / "journal-all.jsonl").write_text("")
-    Journal(tmp_path, "all").write("failed", case_id="a", error_code="GEOM_GAP", error="a gap")
-    write_results(tmp_path, manifest_of(tmp_path, [("a", "1", ())]))
-    (row,) = read_csv(tmp_path)
-    assert (row["error_code"], row["mam_mm"]) == ("GEOM_GAP", "")
+    late = {"time": "2999-01-01T00:00:00+00:00", "event": "failed", "case_id": "a", "error_code": "X", "error": "x"}
+    (tmp_path / ".batch" / "journal-all.jsonl").write_text(json.dumps(late) + "\n")
+    write(tmp_path, manifest_of(tmp_path, [("a", "1", ())]))
+    assert [row["error_code"] for row in read_csv(tmp_path)] == [""]
+
+
+def test_a_table_that_somebody_edited_is_kept(two_tumors, tmp_path):
+    write_record(tmp_path, "a", result_record(two_tumors))
+    manifest = manifest_of(tmp_path, [("a", "1", ())])
+    assert write(tmp_path, manifest).kept == []
+    assert write(tmp_path, manifest).kept == []
+    for number in (1, 2):
+        with (tmp_path / "results.csv").open("a", encoding="utf-8") as file:
+            file.write(f"what somebody added {number}\n")
+        assert [path.name for path in write(tmp_path, manifest).kept] == [f"results.edited-{number}.csv"]
+        assert f"somebody added {number}" in (tmp_path / f"results.edited-{number}.csv").read_text(encoding="utf-8")
+        assert len(read_csv(tmp_path)) == 1
 
 
 @pytest.mark.parametrize(
@@ -124,19 +157,31 @@ def test_a_result_that_failed_since_is_no_result(two_tumors, tmp_path):
         (["007", "1", "2"], ["007", "1", "2"]),
         (["1", "n/a", ""], ["1", "n/a", None]),
         (["1e5", "1", "2"], ["1e5", "1", "2"]),
+        (["123456789012345678", "1", ""], ["123456789012345678", "1", None]),
         (["", "", ""], [None, None, None]),
     ],
 )
 def test_own_columns_are_numbers_only_if_nothing_is_lost(tmp_path, cells, expected):
     rows = [(f"c{number}", "1", [cell]) for number, cell in enumerate(cells)]
-    write_results(tmp_path, manifest_of(tmp_path, rows, ["own"]))
+    write(tmp_path, manifest_of(tmp_path, rows, ["own"]))
     assert parquet.read_table(tmp_path / "results.parquet").column("own").to_pylist() == expected
+
+
+def test_ids_are_text(tmp_path):
+    rows = [(f"c{number}", "1", [cell]) for number, cell in enumerate(["1.1", "1.10", "7"])]
+    write(tmp_path, manifest_of(tmp_path, rows, ["patient_id"]))
+    assert parquet.read_table(tmp_path / "results.parquet").column("patient_id").to_pylist() == ["1.1", "1.10", "7"]
+
+
+def test_no_header_is_run_by_a_spreadsheet(tmp_path):
+    write(tmp_path, manifest_of(tmp_path, [("a", "1", ["x"])], ["=1+1"]))
+    assert (tmp_path / "results.csv").read_text(encoding="utf-8").startswith("case_id,lesion_id,'=1+1,")
 
 
 def test_no_cell_is_run_by_a_spreadsheet(tmp_path):
     cells = ["=1+1", "+1", "-x", "@a", "-2.5", "plain"]
     rows = [(f"c{number}", "1", [cell]) for number, cell in enumerate(cells)]
-    write_results(tmp_path, manifest_of(tmp_path, rows, ["own"]))
+    write(tmp_path, manifest_of(tmp_path, rows, ["own"]))
     assert [row["own"] for row in read_csv(tmp_path)] == ["'=1+1", "'+1", "'-x", "'@a", "-2.5", "plain"]
 
 

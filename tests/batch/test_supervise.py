@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from ablmargin.batch.inputs import fingerprint_of, stamp_of, unchanged
+from ablmargin.batch import inputs
+from ablmargin.batch.inputs import fingerprint_of, fingerprints_if_unchanged, input_paths, stamp_of
 from ablmargin.batch.job import Analysis, CaseJob, Limits, digest_of, without_places
 from ablmargin.batch.keeper import FORKS
 from ablmargin.batch.marker import is_finished
@@ -157,6 +160,63 @@ def test_a_case_is_done_once_and_again_when_something_changes(job, tmp_path, cas
     assert not is_finished(whole), "somebody changed the result"
 
 
+def test_another_file_isn_t_the_same_for_its_size_and_time(job, tmp_path, cases):
+    """As uncompressed masks of two readers that came out of one archive."""
+    whole = job()
+    assert carry_out(whole, Limits()).state == "done"
+    tumor = cases / "c0" / "tumor-1.nii.gz"
+    status, other = tumor.stat(), tmp_path / "other.nii.gz"
+    other.write_bytes(bytes(reversed(tumor.read_bytes())))
+    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+    request = replace(whole.request, tumors=(str(other),))
+    named = CaseJob(
+        **{name: value for name, value in vars(whole).items() if name != "parameters"} | {"request": request}
+    )
+    assert named.parameters == whole.parameters
+    assert not is_finished(named)
+    shutil.copy2(tumor, other)
+    assert is_finished(named), "the same content at another place"
+
+
+def test_overwritten_in_place_with_its_time_restored(tmp_path):
+    path = tmp_path / "mask.nii"
+    path.write_bytes(b"1")
+    known, status = fingerprint_of(path), path.stat()
+    path.write_bytes(b"2")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert fingerprints_if_unchanged([path], [known]) is None
+
+
+def test_a_dicomdir_stands_for_its_folder(tmp_path):
+    (tmp_path / "DICOMDIR").write_bytes(b"list")
+    (tmp_path / "IM1").write_bytes(b"1")
+    request = CaseRequest(pre=tmp_path / "DICOMDIR", post=tmp_path / "post.nii")
+    (known, _) = map(fingerprint_of, input_paths(request))
+    (tmp_path / "IM1").write_bytes(b"2")
+    assert fingerprint_of(input_paths(request)[0]) != known
+
+
+def test_files_that_were_moved_are_read_once(job, cases, tmp_path, monkeypatch):
+    whole = job()
+    carry_out(whole, Limits())
+    os.utime(cases / "c0" / "tumor-1.nii.gz")
+    before = (tmp_path / "c0" / "DONE.json").read_bytes()
+    assert carry_out(whole, Limits()).state == "kept"
+    assert (tmp_path / "c0" / "DONE.json").read_bytes() != before
+    monkeypatch.setattr(inputs, "fingerprint_of", None)
+    assert is_finished(whole)
+
+
+@pytest.mark.parametrize("name", ["report.html", "margins.csv", "masks"])
+def test_a_case_that_lacks_a_file_is_done_again(job, tmp_path, name):
+    whole = job()
+    carry_out(whole, Limits())
+    assert is_finished(whole)
+    lost = tmp_path / "c0" / name
+    shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
+    assert not is_finished(whole)
+
+
 def test_a_new_process_is_ready_with_a_single_thread():
     """Else forking it could lock up."""
     code = "import os, ablmargin.batch.preloaded; print(len(os.listdir('/proc/self/task')))"
@@ -171,6 +231,10 @@ def test_what_makes_a_fingerprint(tmp_path):
     (folder / "a").write_bytes(b"1")
     (folder / "below" / "b").write_bytes(b"2")
     known = [fingerprint_of(folder)]
+
+    def unchanged(paths, known):
+        return fingerprints_if_unchanged(paths, known) is not None
+
     assert unchanged([folder], known)
     assert not unchanged([folder, folder], known)
     (folder / "a").rename(folder / "c")

@@ -182,7 +182,7 @@ def batch_folder(result: CaseResult, out: Path) -> Path:
     named = [("case-1", ("007", "12.5")), ("case-2", ("=A1", ""))]
     cases = [CaseRequest(pre=out, post=out, case_id=name) for name, _ in named]
     manifest = Manifest(
-        cases=tuple(ManifestCase(request=case, lesion_ids=()) for case in cases),
+        cases=tuple(ManifestCase(request=case, lesion_ids=("1",)) for case in cases),
         rows=tuple(
             ManifestRow(
                 case_id=name, lesion_id="1", number=2, carried=dict(zip(("ward", "months"), cells, strict=True))
@@ -192,7 +192,8 @@ def batch_folder(result: CaseResult, out: Path) -> Path:
         carried_columns=("ward", "months"),
     )
     (out / ".batch" / "locks").mkdir(parents=True, exist_ok=True)
-    write_results(out, manifest)
+    record = json.loads((out / "case-1" / "result.json").read_text(encoding="utf-8"))
+    write_results(out, manifest, {"case-1": record}.get)
     return out
 
 
