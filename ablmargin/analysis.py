@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ablmargin.case import UNNAMED_CASE
 from ablmargin.intake import CaseInputs, mask_path
+from ablmargin.loaded import LoadedImage
 from ablmargin.outputplace import require_apart
 from ablmargin.report import DISCLAIMER
 from ablmargin.report.casefolder import write_case_folder
@@ -71,14 +72,14 @@ class Analysis(Findings):
     """All findings on one case.
 
     Its fields are those of ``result.json``: ``verdict``, ``lesions`` with ``mam_mm``, ``registration``, ``warnings`` and so
-    on. ``result`` is the CaseResult that they come from, with images, surfaces and margins at every point; ``inputs`` are what
+    on. ``result`` is the CaseResult that they come from, with images, surfaces and margins at every point; ``given`` is what
     was analyzed, among which nothing is saved.
     """
 
-    def __init__(self, result: CaseResult, inputs: CaseInputs | None = None) -> None:
+    def __init__(self, result: CaseResult, given: CaseInputs | None = None) -> None:
         super().__init__(result_record(result))
         self.result = result
-        self.inputs = inputs
+        self.given = given
 
     def to_frame(self) -> DataFrame:
         """A row a lesion, with the columns of :func:`ablmargin.load_results`."""
@@ -98,7 +99,7 @@ class Analysis(Findings):
             If the folder holds something, lies in an input folder, or holds an input.
         """
         out = Path(folder)
-        require_apart(out, [] if self.inputs is None else _named_files(self.inputs), option="")
+        require_apart(out, [] if self.given is None else _named_files(self.given), option="")
         write_case_folder(self.result, out, overwrite=overwrite, command=["ablmargin.analyze"])
         return out
 
@@ -159,6 +160,8 @@ def _found(value: Any) -> Any:
 
 
 def _named_files(inputs: CaseInputs) -> Iterator[Path]:
-    masks = (inputs.liver_pre, inputs.liver_post, *inputs.tumors, *inputs.ablations)
-    yield from (path for path in (inputs.pre, inputs.post) if isinstance(path, Path))
+    livers, anatomy = (inputs.liver_pre, inputs.liver_post), (inputs.segments, inputs.vessels)
+    exams = (exam.source if isinstance(exam, LoadedImage) else exam for exam in (inputs.pre, inputs.post))
+    yield from (path for path in (*exams, inputs.landmarks) if isinstance(path, Path))
+    masks = (*livers, *inputs.tumors, *inputs.ablations, *anatomy)
     yield from (mask_path(mask) for mask in masks if isinstance(mask, str))

@@ -15,7 +15,7 @@ from ablmargin.exampair import check_pair, check_sides
 from ablmargin.geometry import Geometry
 from ablmargin.landmarks import read_landmarks, require_imaged
 from ablmargin.loaded import LoadedImage, PatientDigest, loaded_volume
-from ablmargin.loading import check_target, fitted_mask, load_image, load_mask, path_and_label
+from ablmargin.loading import check_target, fitted_mask, load_image, load_mask, path_and_label, without_words
 from ablmargin.regrid import moved_onto
 from ablmargin.segmentation.protocol import Prompt
 from ablmargin.volume import LabelMask, Structure, Volume
@@ -255,7 +255,8 @@ def _mask(
         return _checked(load_mask(given, structure, onto=onto, source_name=option, cautions=cautions, called=called))
     if given.structure is not structure:
         raise UsageError(f"{option} needs a mask of the {structure}, not of the {given.structure}")
-    named = replace(given, origin=replace(given.origin, name=called or given.origin.name or option))
+    usual = replace(given, origin=replace(given.origin, name=given.origin.name or option))
+    named = without_words(given, called) if called else usual
     return _checked(fitted_mask(named, onto=onto, name=named.origin.name, cautions=cautions))
 
 

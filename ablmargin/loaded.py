@@ -9,6 +9,7 @@ import secrets
 import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -123,7 +124,7 @@ class PatientDigest:
 class LoadedImage:
     """A CT volume with its record, the cautions of loading it, whose it is and how the patient lay (None where files don't say).
 
-    ``patient_position`` as in DICOM: HFS is head first, supine.
+    ``patient_position`` as in DICOM: HFS is head first, supine. ``source`` is the folder or file that was named.
     """
 
     volume: Volume
@@ -131,6 +132,7 @@ class LoadedImage:
     cautions: tuple[Caution, ...] = ()
     identity: PatientDigest | None = None
     patient_position: str | None = None
+    source: Path | None = None
 
 
 def loaded_volume(volume: Volume, *, name: str, accepted: Collection[str] = ()) -> LoadedImage:

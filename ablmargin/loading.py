@@ -63,11 +63,11 @@ def load_image(
     """
     require_there(path, str(path), expected=f"a folder of DICOM, or a volume file ({', '.join(ENDINGS)})")
     if path.is_file() and is_image_file(path):
-        return load_volume_file(path, accepted=accepted)
+        return replace(load_volume_file(path, accepted=accepted), source=path)
     discovery = discover(path, progress=progress)
     chosen, told = choice(discovery, series, accepted)
     loaded = load_series(chosen, accepted=accepted, progress=progress)
-    return replace(loaded, cautions=(*skipped_cautions(discovery), *told, *loaded.cautions))
+    return replace(loaded, cautions=(*skipped_cautions(discovery), *told, *loaded.cautions), source=path)
 
 
 def load_mask(
@@ -113,7 +113,7 @@ def load_mask(
     require_there(path, name, expected="a mask: a volume file, .seg.nrrd, DICOM SEG or RTSTRUCT")
     of_file: list[Caution] = []
     loaded = load_mask_from(path, label, structure, onto=onto, told=of_file, name=name)
-    mask = _called(loaded, called) if called else _from_option(loaded, source_name)
+    mask = without_words(loaded, called) if called else _from_option(loaded, source_name)
     told: list[Caution] = [] if cautions is None else cautions
     told += _about(mask.origin.name, of_file)
     return fitted_mask(mask, onto=onto, name=name, cautions=told)
@@ -154,7 +154,7 @@ def load_all(
     loaded = load_all_from(path, structure, onto=onto, told=of_file, name=name)
     cautions += _about(called or f"{source_name} {path.name}", of_file)
     return [
-        replace(one, mask=_called(one.mask, called) if called else _from_option(one.mask, source_name))
+        replace(one, mask=without_words(one.mask, called) if called else _from_option(one.mask, source_name))
         for one in loaded
     ]
 
@@ -163,7 +163,7 @@ def _about(name: str, cautions: Iterable[Caution]) -> list[Caution]:
     return [replace(caution, message=f"{name}: {caution.message}") for caution in cautions]
 
 
-def _called(mask: LabelMask, name: str) -> LabelMask:
+def without_words(mask: LabelMask, name: str) -> LabelMask:
     """The mask without anything that its file says in words."""
     origin = mask.origin
     method = origin.method if origin.source == "reader" else UNNAMED_METHOD

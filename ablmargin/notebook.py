@@ -19,6 +19,7 @@ from ablmargin.loaded import LoadedImage
 from ablmargin.pipeline import Settings
 from ablmargin.pipeline import analyze as analyze_case
 from ablmargin.progress import Progress, silent
+from ablmargin.pseudonyms import read_key
 from ablmargin.registration.enginename import EngineName
 from ablmargin.registration.engines import engine_named
 from ablmargin.result import CaseResult
@@ -58,6 +59,8 @@ def analyze(
     engine: EngineName | str = EngineName.GAUSS_NEWTON,
     seed: int = 0,
     threads: int = 2,
+    deidentify: bool = False,
+    deidentify_key: str | os.PathLike[str] | None = None,
     progress: Progress = silent,
 ) -> Analysis: ...
 
@@ -83,6 +86,8 @@ def analyze(
     engine: EngineName | str = EngineName.GAUSS_NEWTON,
     seed: int = 0,
     threads: int = 2,
+    deidentify: bool = False,
+    deidentify_key: str | os.PathLike[str] | None = None,
     progress: Progress = silent,
 ) -> Analysis | CaseResult:
     """Register the exams of one patient, measure the margin of each tumor and judge it, as ``ablmargin analyze`` does.
@@ -102,7 +107,7 @@ def analyze(
         You have looked at the masks that the software made and vouch for them.
     case_id : str
         Letters, digits, '.', '_' and '-'.
-    pre_series, post_series, segments, vessels, landmarks, accept, engine, seed, threads
+    pre_series, post_series, segments, vessels, landmarks, accept, engine, seed, threads, deidentify, deidentify_key
         As the options of the command.
     methods : Methods, optional
         What outlines that which isn't given.
@@ -159,7 +164,9 @@ def analyze(
     )
     settings = Settings.of(seed=seed, threads=threads, engine=_one_of(EngineName, engine, "engine"))
     engine_named(settings.registration.engine).require_installed()
-    return Analysis(result_of(inputs, analyze_case, settings, methods=methods, progress=progress), inputs)
+    wants_key = deidentify or deidentify_key is not None
+    key = read_key(None if deidentify_key is None else Path(deidentify_key)) if wants_key else None
+    return Analysis(result_of(inputs, analyze_case, settings, methods=methods, key=key, progress=progress), inputs)
 
 
 def _image(given: Image) -> Path | Volume | LoadedImage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ import ablmargin
 from ablmargin import Analysis, InputError, LabelMask, RasMutation, Structure, Verdict, Volume
 from ablmargin.analysis import Findings
 from ablmargin.errors import UsageError
+from ablmargin.imagefile import save_volume
+from ablmargin.intake import CaseInputs
+from ablmargin.loaded import loaded_volume
 from ablmargin.notebook import analyze
 from ablmargin.pairs import PairFolder, write_pair
 from ablmargin.report.record import result_record
@@ -70,8 +74,17 @@ def test_the_same_numbers_as_the_command_line_from_files_and_from_memory(pair, t
     assert ablmargin.load_results(folder).equals(ablmargin.load_results(tmp_path / "cli").assign(**times(folder)))
     with pytest.raises(UsageError, match="input folder"):
         from_files.save(pair.pre / "result")
+    with pytest.raises(UsageError, match="input folder"):
+        from_memory.save(pair.post / "result")
     with pytest.raises(UsageError, match="isn't empty"):
         from_memory.save(folder)
+
+    (tmp_path / "key").write_bytes(bytes(range(16)))
+    nameless = analyze(pre, post, **given, deidentify_key=tmp_path / "key").to_dict()
+    assert nameless["lesions"] == told["lesions"]
+    assert nameless["inputs"]["pre"]["series_uid"].startswith("2.25.")
+    assert nameless["inputs"]["pre"]["acquired"] != told["inputs"]["pre"]["acquired"]
+    assert "DEIDENTIFIED" in {warning["code"] for warning in nameless["warnings"]}
 
 
 def times(folder: Path) -> dict:
@@ -158,6 +171,23 @@ def test_calls_that_make_no_sense(changes, message):
     call = {"pre": VOLUME, "post": VOLUME, "tumor": MASK, "ablation": MASK} | changes
     with pytest.raises(UsageError, match=message):
         analyze(call.pop("pre"), call.pop("post"), **call)
+
+
+@pytest.mark.parametrize("given", ["pre", "post", "tumors", "segments", "landmarks"])
+def test_nothing_is_saved_around_an_input_however_it_was_given(tmp_path, given):
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "in" / "file"
+    path.touch()
+    loaded = replace(loaded_volume(VOLUME, name="x"), source=path)
+    values = {"pre": loaded, "post": loaded, "tumors": (str(path),), "segments": str(path), "landmarks": path}
+    inputs = CaseInputs(**({"pre": VOLUME, "post": VOLUME} | {given: values[given]}))
+    with pytest.raises(UsageError, match="holds the input"):
+        Analysis(measured_case(), inputs).save(tmp_path / "in")
+
+
+def test_a_loaded_image_knows_where_it_came_from(tmp_path):
+    save_volume(VOLUME, tmp_path / "ct.nii.gz")
+    assert ablmargin.load_image(tmp_path / "ct.nii.gz").source == tmp_path / "ct.nii.gz"
 
 
 def test_a_mask_of_something_else_is_refused():

@@ -24,9 +24,9 @@ class Journal:
             self._append(b"\n")  # the line that a kill cut off stays a line of its own
 
     def write(self, event: str, **more: object) -> None:
-        """Add an event with its time; it is on the disk when this returns."""
+        """Add an event with its time; it is on the disk when this returns, unless it only tells that nothing was done."""
         record = {"time": now(), "event": event, **more}
-        self._append(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+        self._append(json.dumps(record, ensure_ascii=False).encode() + b"\n", lasting=event != "kept")
 
     def write_outcome(self, outcome: Outcome) -> None:
         """Add what came of a case."""
@@ -41,12 +41,13 @@ class Journal:
             tries=outcome.tries,
         )
 
-    def _append(self, line: bytes) -> None:
+    def _append(self, line: bytes, *, lasting: bool = True) -> None:
         handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             while line:
                 line = line[os.write(handle, line) :]
-            os.fsync(handle)
+            if lasting:
+                os.fsync(handle)
         finally:
             os.close(handle)
 
