@@ -40,6 +40,7 @@ def histories_of(cohort: Simulated) -> Histories:
     return Histories(
         months=cohort.months,
         event=cohort.event,
+        lived_months=cohort.months,
         margin_mm=cohort.margin_mm,
         mutant=cohort.mutant.astype(np.int64),
         patient=cohort.patient,

@@ -19,7 +19,7 @@ def followup_of(cells: Mapping[str, str], source: str) -> tuple[FollowUp | None,
 
     ``ltp`` (0 or 1, yes or no) and ``months``, from ablation to the progression or to the last imaging without one; with
     them ``death`` (0 or 1) and ``months_death``, to the death or to when the patient was last known alive. Or ``event``
-    (none, ltp, death) and ``months``. A death counts where no progression was seen before, at its own time.
+    (none, ltp, death) and ``months``. A site is followed to its last imaging, not to a later death.
     Without a column ``months`` there is no follow-up.
     """
     if "months" not in cells:
@@ -28,7 +28,7 @@ def followup_of(cells: Mapping[str, str], source: str) -> tuple[FollowUp | None,
     event = reader("event", _event) if cells.get("event") else None
     progressed = reader("ltp", flag) if event is None else event is Event.LTP
     months = reader("months", nonnegative)
-    died = reader("death", flag) if event is None else event is Event.DEATH
+    died = reader("death", flag) if event is None else event is Event.DEATH or None
     months_death = reader("months_death", nonnegative)
     if reader.faults or (progressed is None and months is None):
         return None, reader.faults
@@ -37,28 +37,26 @@ def followup_of(cells: Mapping[str, str], source: str) -> tuple[FollowUp | None,
     elif months is None:
         reader.refuse("months", "an event without a time", "months beside it", "Give the months, or leave both blank.")
     else:
-        ended = FollowUp(months=months, event=Event.LTP if progressed else Event.NONE)
-        return _with_death(ended, months_death, reader) if died else _checked(ended, reader)
+        _check_times(reader, months, months_death, progressed=progressed, died=died)
+        found = FollowUp(
+            months=months,
+            event=Event.LTP if progressed else Event.DEATH if died else Event.NONE,
+            died=died,
+            lived_months=max(months, months_death or 0.0),
+        )
+        return None if reader.faults else found, reader.faults
     return None, reader.faults
 
 
-def _checked(ended: FollowUp, reader: _Reader) -> tuple[FollowUp | None, list[Fault]]:
-    if ended.event is Event.LTP and ended.months == 0:
+def _check_times(
+    reader: _Reader, months: float, months_death: float | None, *, progressed: bool, died: bool | None
+) -> None:
+    if died and months_death is not None and months_death < months:
+        found = f"a death at {months_death:g} months, after which the lesion was seen at {months:g}"
+        reader.refuse("months_death", found, "a death after the last imaging", "Correct one of the two times.")
+    if progressed and months == 0:
         remedy = "Tumor seen at once is residual tumor, no progression: leave the cells blank, or correct the time."
         reader.refuse("months", "progression at 0 months", "a time above 0", remedy)
-        return None, reader.faults
-    return ended, []
-
-
-def _with_death(ended: FollowUp, at: float | None, reader: _Reader) -> tuple[FollowUp | None, list[Fault]]:
-    """What a death makes of a follow-up: nothing behind a progression, else its end."""
-    if at is not None and at < ended.months:
-        found = f"a death at {at:g} months, after which the lesion was seen at {ended.months:g}"
-        reader.refuse("months_death", found, "a death after the last imaging", "Correct one of the two times.")
-        return None, reader.faults
-    if ended.event is Event.LTP:
-        return _checked(ended, reader)
-    return FollowUp(months=ended.months if at is None else at, event=Event.DEATH), []
 
 
 def _event(text: str) -> Event:

@@ -28,9 +28,11 @@ class Histories:
     Parameters
     ----------
     months : ndarray of float
-        From ablation to the event, or to the last look without one.
+        From ablation to the progression, or to the last imaging without one.
     event : ndarray of int
-        0 none, 1 local tumor progression, 2 death before any.
+        0 none, 1 local tumor progression, 2 death without one seen before.
+    lived_months : ndarray of float
+        From ablation to the death, or until when the patient is known to have lived; not below ``months``.
     margin_mm : ndarray of float
     mutant : ndarray of int
         1 mutant, 0 wild type, -1 not known.
@@ -40,6 +42,7 @@ class Histories:
 
     months: FloatArray
     event: Codes
+    lived_months: FloatArray
     margin_mm: FloatArray
     mutant: Codes
     patient: Codes
@@ -51,6 +54,7 @@ class Histories:
         return cls(
             months=np.array([lesion.followed.months for lesion in lesions], dtype=np.float64),
             event=np.array([_EVENT_CODES[lesion.followed.event] for lesion in lesions], dtype=np.int64),
+            lived_months=np.array([lesion.followed.lived_months for lesion in lesions], dtype=np.float64),
             margin_mm=np.array([lesion.measured.margin_mm for lesion in lesions], dtype=np.float64),
             mutant=np.array([_RAS_CODES[lesion.ras] for lesion in lesions], dtype=np.int64),
             patient=np.unique(names, return_inverse=True)[1].astype(np.int64),
@@ -64,6 +68,7 @@ class Histories:
         return Histories(
             months=self.months[chosen],
             event=self.event[chosen],
+            lived_months=self.lived_months[chosen],
             margin_mm=self.margin_mm[chosen],
             mutant=self.mutant[chosen],
             patient=self.patient[chosen],
@@ -72,6 +77,16 @@ class Histories:
     @property
     def progressed(self) -> Flags:
         return np.asarray(self.event == PROGRESSED)
+
+    @property
+    def died(self) -> Flags:
+        """Whose patients died without a progression seen before."""
+        return np.asarray(self.event == DEAD)
+
+    @property
+    def unseen_months(self) -> FloatArray:
+        """How long nobody looked before such a death; 0 for the others."""
+        return np.where(self.died, self.lived_months - self.months, 0.0)
 
     @property
     def band(self) -> Codes:

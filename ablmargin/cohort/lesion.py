@@ -80,10 +80,29 @@ class Findings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUp:
-    """Months from ablation to an event, or to the last look at which there was none."""
+    """What is known of a lesion's site, and of the patient, after ablation.
+
+    Parameters
+    ----------
+    months : float
+        From ablation to the progression, or to the last imaging without one. Behind it, nobody looked.
+    event : Event
+        LTP, else DEATH if the patient died without a progression seen before, else NONE.
+    died : bool, optional
+        Whether the patient died, progression or not; None if not told.
+    lived_months : float
+        From ablation to the death, or until when the patient is known to have lived; not below ``months``.
+    """
 
     months: float
     event: Event
+    died: bool | None
+    lived_months: float
+
+    @property
+    def unseen_months(self) -> float:
+        """How long nobody looked before a patient died without progression; 0 if that isn't how it ended."""
+        return self.lived_months - self.months if self.event is Event.DEATH else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

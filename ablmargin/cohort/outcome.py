@@ -11,7 +11,7 @@ from ablmargin.clinical.criteria import THRESHOLDS_MM
 from ablmargin.cohort.calibration import LEAST_EVENTS_OF_TWO, Calibration, calibrate
 from ablmargin.cohort.cox import CoxModel, NoFitError, fit_cox
 from ablmargin.cohort.flow import counted
-from ablmargin.cohort.histories import DEAD, Histories
+from ablmargin.cohort.histories import Histories
 from ablmargin.cohort.lesion import Lesion
 from ablmargin.cohort.roc import LEAST_OF_EACH, Roc, roc_of
 from ablmargin.cohort.survival import Curve, at_risk, incidence, logrank, median_followup, progression
@@ -21,6 +21,8 @@ from ablmargin.report.palette import BANDS, Band
 HORIZON_MONTHS = 24.0
 NARROW, A_MILLIMETER, MUTANT = "margin under 5 mm", "each mm of margin more", "RAS mutant"
 FEW_EVENTS = 10
+LONG_UNSEEN_MONTHS = 6.0
+"""A death so long after the last imaging leaves room for a progression that nobody saw."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,7 +73,12 @@ class Outcome:
 
     @property
     def deaths(self) -> int:
-        return int((self.histories.event == DEAD).sum())
+        return int(self.histories.died.sum())
+
+    @property
+    def unseen_deaths(self) -> int:
+        """Of how many lesions the patients died long after the last imaging."""
+        return int((self.histories.unseen_months > LONG_UNSEEN_MONTHS).sum())
 
     @property
     def has_few_events(self) -> bool:
@@ -116,7 +123,7 @@ def _bands(histories: Histories, grid: FloatArray, horizon_months: float, *, dea
             band=band,
             lesions=len(inside),
             progressions=inside.progressions,
-            deaths=int((inside.event == DEAD).sum()),
+            deaths=int(inside.died.sum()),
             progression=progression(inside),
             incidence=incidence(inside) if deaths_told else None,
             at_risk=tuple(at_risk(inside, grid)),

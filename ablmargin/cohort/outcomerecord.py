@@ -19,6 +19,7 @@ def outcome_record(outcome: Outcome) -> dict[str, Any]:
         "patients": outcome.histories.patients,
         "progressions": outcome.histories.progressions,
         "deaths": outcome.deaths if outcome.deaths_told else None,
+        "unseen_deaths": outcome.unseen_deaths if outcome.deaths_told else None,
         "median_months": rounded(outcome.median_months, 2),
         "horizon_months": outcome.horizon_months,
         "at_risk_months": list(outcome.grid_months),

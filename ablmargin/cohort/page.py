@@ -15,8 +15,9 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from ablmargin.clinical.criteria import EVIDENCE, THRESHOLDS_MM, Verdict
 from ablmargin.cohort.analysis import Cohort
+from ablmargin.cohort.cautions import cautions
 from ablmargin.cohort.cox import CoxModel
-from ablmargin.cohort.flow import NOT_REVIEWED, counted
+from ablmargin.cohort.flow import counted
 from ablmargin.cohort.groups import Group, Spread
 from ablmargin.cohort.outcome import Outcome, Unfit
 from ablmargin.cohort.roc import RESAMPLES
@@ -57,31 +58,6 @@ def cohort_html(cohort: Cohort, drawings: Mapping[str, Drawing]) -> str:
         resamples=RESAMPLES,
         **_outcome_parts(cohort.outcome),
     )
-
-
-def cautions(cohort: Cohort) -> list[str]:
-    """What must be known to read the page's numbers right, as sentences."""
-    flow = cohort.flow
-    told = []
-    if flow.left_out and flow.measured.lesions:
-        told.append(
-            f"{counted(flow.left_out, 'lesion')} of {flow.listed.lesions:,} ({percent(flow.left_out / flow.listed.lesions)}) "
-            "couldn’t be measured. If they differ from the others, what the others tell isn’t true of all."
-        )
-    unreviewed = sum(lesion.measured.reviewed is False for lesion in cohort.measured)
-    if unreviewed:
-        told.append(
-            f"{counted(unreviewed, 'measured lesion')} rest on {NOT_REVIEWED}: they are marked, have no verdict, and are left "
-            "out of the analysis of follow-up."
-        )
-    if cohort.lacks_months:
-        told.append("Progression is told without a column months, so how it goes with the margins can’t be analyzed.")
-    doubtful = sum(lesion.measured.quality == "doubtful" for lesion in cohort.measured)
-    if doubtful:
-        told.append(
-            f"The registration is doubtful for {counted(doubtful, 'lesion')}: their bounds are wide, they stay in."
-        )
-    return told
 
 
 def _outcome_parts(outcome: Outcome | None) -> dict[str, Any]:

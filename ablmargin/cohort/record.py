@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ablmargin.cohort.analysis import Cohort
+from ablmargin.cohort.cautions import cautions
 from ablmargin.cohort.flow import Flow, Numbers
 from ablmargin.cohort.groups import Group, Spread
 from ablmargin.cohort.outcomerecord import outcome_record
@@ -22,6 +23,7 @@ def cohort_record(cohort: Cohort) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "disclaimer": DISCLAIMER,
+        "cautions": cautions(cohort),
         "flow": flow_record(cohort.flow),
         "groups": [_group(group) for group in cohort.groups],
         "registration": {"quality": dict(cohort.qualities), "sd_mm": _spread(cohort.error)},

@@ -1,4 +1,4 @@
-"""Progression over time: Kaplan-Meier, Aalen-Johansen and log-rank by statsmodels, with intervals for clustered lesions.
+"""Progression over time: Kaplan-Meier and log-rank by statsmodels, Aalen-Johansen, with intervals for clustered lesions.
 
 Lesions of one patient aren't independent, so the standard errors are those of a jackknife that leaves out a patient at a
 time and estimates anew. With one lesion a patient they agree with Greenwood's.
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import t as student
-from statsmodels.duration.survfunc import CumIncidenceRight, SurvfuncRight, survdiff
+from statsmodels.duration.survfunc import SurvfuncRight, survdiff
 from statsmodels.stats.proportion import proportion_confint
 
-from ablmargin.cohort.histories import CENSORED, DEAD, PROGRESSED, Codes, Flags, Histories
+from ablmargin.cohort.histories import CENSORED, Codes, Flags, Histories
 from ablmargin.geometry import FloatArray
 
 CONFIDENCE = 0.95
@@ -46,7 +46,11 @@ def progression(histories: Histories) -> Curve:
 
 
 def incidence(histories: Histories) -> Curve:
-    """Cumulative incidence of progression by Aalen and Johansen's estimate, death competing."""
+    """Cumulative incidence of progression by Aalen and Johansen's estimate, death competing.
+
+    A lesion is at risk of progression until its last imaging, and of death until the patient's end. Where both are the same
+    it is the usual estimate.
+    """
     return _curve(histories, _aalen_johansen)
 
 
@@ -128,12 +132,19 @@ def _kaplan_meier(histories: Histories, months: FloatArray) -> FloatArray:
 
 
 def _aalen_johansen(histories: Histories, months: FloatArray) -> FloatArray:
-    if not histories.progressions:
-        return np.zeros(len(months))
-    status = np.select([histories.event == PROGRESSED, histories.event == DEAD], [1, 2], 0)
-    with np.errstate(all="ignore"):  # of standard errors at the last time, which aren't used
-        fitted = CumIncidenceRight(histories.months, status)
-    return _stepped(fitted.times, fitted.cinc[0], months)
+    without = np.where(histories.progressed, histories.months, histories.lived_months)
+    times = np.unique([histories.months, without])
+    progressing = _hazard(histories.months, histories.progressed, times)
+    dying = _hazard(without, histories.died, times)
+    free = np.cumprod(np.maximum(1 - progressing - dying, 0.0))
+    return _stepped(times, np.cumsum(np.concatenate([[1.0], free[:-1]]) * progressing), months)
+
+
+def _hazard(until: FloatArray, ends: Flags, times: FloatArray) -> FloatArray:
+    """Which share of those still followed at each time ends there."""
+    ending = np.bincount(np.searchsorted(times, until[ends]), minlength=len(times))
+    followed = len(until) - np.searchsorted(np.sort(until), times, side="left")
+    return ending / np.maximum(followed, 1)
 
 
 def _stepped(times: FloatArray, values: FloatArray, months: FloatArray) -> FloatArray:

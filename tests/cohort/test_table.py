@@ -177,7 +177,7 @@ def test_a_folder_without_a_table_is_refused(tmp_path):
         ({"ltp": "1", "months": "7.5"}, Event.LTP, 7.5),
         ({"ltp": "yes", "months": "7.5", "death": "yes", "months_death": "20"}, Event.LTP, 7.5),
         ({"ltp": "No", "months": "24"}, Event.NONE, 24.0),
-        ({"ltp": "0", "months": "24", "death": "1", "months_death": "30"}, Event.DEATH, 30.0),
+        ({"ltp": "0", "months": "24", "death": "1", "months_death": "30"}, Event.DEATH, 24.0),
         ({"ltp": "0", "months": "24", "death": "1"}, Event.DEATH, 24.0),
         ({"ltp": "false", "months": "24", "death": "false", "months_death": "40"}, Event.NONE, 24.0),
         ({"event": "LTP", "months": "3"}, Event.LTP, 3.0),

@@ -10,12 +10,13 @@ import numpy as np
 from ablmargin.cohort.histories import Histories
 
 
-def histories(months, event, *, margin_mm=None, mutant=None, patient=None):
+def histories(months, event, *, lived_months=None, margin_mm=None, mutant=None, patient=None):
     """Lesions side by side; what isn't given plays no part."""
     count = len(months)
     return Histories(
         months=np.asarray(months, dtype=float),
         event=np.asarray(event, dtype=np.int64),
+        lived_months=np.asarray(months if lived_months is None else lived_months, dtype=float),
         margin_mm=np.zeros(count) if margin_mm is None else np.asarray(margin_mm, dtype=float),
         mutant=np.zeros(count, dtype=np.int64) if mutant is None else np.asarray(mutant, dtype=np.int64),
         patient=np.arange(count) if patient is None else np.asarray(patient, dtype=np.int64),

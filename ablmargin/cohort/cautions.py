@@ -1,0 +1,48 @@
+"""What must be known to read a cohort's numbers right, as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ablmargin.cohort.analysis import Cohort
+from ablmargin.cohort.flow import NOT_REVIEWED, counted
+from ablmargin.cohort.outcome import LONG_UNSEEN_MONTHS, Outcome
+from ablmargin.report.numbers import percent
+
+
+def cautions(cohort: Cohort) -> list[str]:
+    """First what concerns the margins, then follow-up."""
+    return [*_of_margins(cohort), *_of_followup(cohort)]
+
+
+def _of_margins(cohort: Cohort) -> Iterator[str]:
+    flow = cohort.flow
+    if flow.left_out and flow.measured.lesions:
+        yield (
+            f"{counted(flow.left_out, 'lesion')} of {flow.listed.lesions:,} ({percent(flow.left_out / flow.listed.lesions)}) "
+            "couldn’t be measured. If they differ from the others, what the others tell isn’t true of all."
+        )
+    unreviewed = sum(lesion.measured.reviewed is False for lesion in cohort.measured)
+    if unreviewed:
+        yield (
+            f"{counted(unreviewed, 'measured lesion')} rest on {NOT_REVIEWED}: they are marked, have no verdict, and are left "
+            "out of the analysis of follow-up."
+        )
+    doubtful = sum(lesion.measured.quality == "doubtful" for lesion in cohort.measured)
+    if doubtful:
+        yield f"The registration is doubtful for {counted(doubtful, 'lesion')}: their bounds are wide, they stay in."
+
+
+def _of_followup(cohort: Cohort) -> Iterator[str]:
+    if cohort.lacks_months:
+        yield "Progression is told without a column months, so how it goes with the margins can’t be analyzed."
+    if cohort.outcome is not None:
+        yield from _of_outcome(cohort.outcome)
+
+
+def _of_outcome(outcome: Outcome) -> Iterator[str]:
+    if outcome.unseen_deaths:
+        yield (
+            f"Of {counted(outcome.unseen_deaths, 'lesion')} the last imaging was more than {LONG_UNSEEN_MONTHS:g} months before "
+            "the patient died. What happened there in between isn’t known: follow-up ends at the imaging."
+        )
