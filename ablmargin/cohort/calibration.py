@@ -11,6 +11,7 @@ import numpy as np
 from ablmargin.cohort.cox import NoFitError, fit_cox
 from ablmargin.cohort.histories import Histories
 from ablmargin.cohort.roc import Ranged
+from ablmargin.cohort.shares import Share, share_until
 from ablmargin.cohort.survival import progression
 from ablmargin.geometry import FloatArray
 
@@ -26,7 +27,7 @@ class RiskGroup:
 
     lesions: int
     predicted: float
-    observed: Ranged
+    observed: Share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +72,7 @@ def calibrate(histories: Histories, covariates: Mapping[str, FloatArray], horizo
 
 
 def _group(histories: Histories, risk: FloatArray, horizon_months: float) -> RiskGroup:
-    if histories.months.max() < horizon_months:
+    observed = share_until(horizon_months, progression(histories), histories, deaths_compete=False)
+    if observed is None:
         raise NoFitError(f"Not all groups of similar risk were followed for {horizon_months:g} months.")
-    share, lower, upper = progression(histories).at(horizon_months)
-    return RiskGroup(
-        lesions=len(histories),
-        predicted=float(risk.mean()),
-        observed=Ranged(value=share, lower=lower, upper=upper),
-    )
+    return RiskGroup(lesions=len(histories), predicted=float(risk.mean()), observed=observed)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from ablmargin.cohort.analysis import Cohort
 from ablmargin.cohort.flow import NOT_REVIEWED, counted
-from ablmargin.cohort.outcome import LONG_UNSEEN_MONTHS, Outcome
+from ablmargin.cohort.outcome import Outcome
+from ablmargin.cohort.shares import LONG_UNSEEN_MONTHS
 from ablmargin.report.numbers import percent
 
 

@@ -14,6 +14,7 @@ from ablmargin.cohort.flow import counted
 from ablmargin.cohort.histories import Histories
 from ablmargin.cohort.lesion import Lesion
 from ablmargin.cohort.roc import LEAST_OF_EACH, Roc, roc_of
+from ablmargin.cohort.shares import LONG_UNSEEN_MONTHS, Share, share_until
 from ablmargin.cohort.survival import Curve, at_risk, incidence, logrank, median_followup, progression
 from ablmargin.geometry import FloatArray
 from ablmargin.report.palette import BANDS, Band
@@ -21,15 +22,14 @@ from ablmargin.report.palette import BANDS, Band
 HORIZON_MONTHS = 24.0
 NARROW, A_MILLIMETER, MUTANT = "margin under 5 mm", "each mm of margin more", "RAS mutant"
 FEW_EVENTS = 10
-LONG_UNSEEN_MONTHS = 6.0
-"""A death so long after the last imaging leaves room for a progression that nobody saw."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BandOutcome:
     """The lesions of one band of margins: progression by Kaplan and Meier, and with death competing where deaths are told.
 
-    ``at_risk`` are the lesions still followed at the times of the grid, ``at_horizon`` those at the horizon.
+    ``at_risk`` are the lesions still followed at the times of the grid, ``at_horizon`` those at the horizon. The shares until
+    the horizon are None where they aren't known.
     """
 
     band: Band
@@ -38,6 +38,8 @@ class BandOutcome:
     deaths: int
     progression: Curve
     incidence: Curve | None
+    progression_share: Share | None
+    incidence_share: Share | None
     at_risk: tuple[int, ...]
     at_horizon: int
 
@@ -119,19 +121,26 @@ def _grid(histories: Histories) -> FloatArray:
 def _bands(histories: Histories, grid: FloatArray, horizon_months: float, *, deaths_told: bool) -> list[BandOutcome]:
     members = [(band, histories.only(histories.band == place)) for place, band in enumerate(BANDS)]
     return [
-        BandOutcome(
-            band=band,
-            lesions=len(inside),
-            progressions=inside.progressions,
-            deaths=int(inside.died.sum()),
-            progression=progression(inside),
-            incidence=incidence(inside) if deaths_told else None,
-            at_risk=tuple(at_risk(inside, grid)),
-            at_horizon=int((inside.months >= horizon_months).sum()),
-        )
-        for band, inside in members
-        if len(inside)
+        _band(band, inside, grid, horizon_months, deaths_told=deaths_told) for band, inside in members if len(inside)
     ]
+
+
+def _band(band: Band, inside: Histories, grid: FloatArray, horizon_months: float, *, deaths_told: bool) -> BandOutcome:
+    free, competing = progression(inside), incidence(inside) if deaths_told else None
+    return BandOutcome(
+        band=band,
+        lesions=len(inside),
+        progressions=inside.progressions,
+        deaths=int(inside.died.sum()),
+        progression=free,
+        incidence=competing,
+        progression_share=share_until(horizon_months, free, inside, deaths_compete=False),
+        incidence_share=None
+        if competing is None
+        else share_until(horizon_months, competing, inside, deaths_compete=True),
+        at_risk=tuple(at_risk(inside, grid)),
+        at_horizon=int((inside.months >= horizon_months).sum()),
+    )
 
 
 def covariates_of(histories: Histories, names: Sequence[str]) -> Mapping[str, FloatArray]:

@@ -8,7 +8,7 @@ from ablmargin.cohort.calibration import Calibration
 from ablmargin.cohort.cox import CoxModel, Term
 from ablmargin.cohort.outcome import BandOutcome, Outcome, Unfit
 from ablmargin.cohort.roc import Cutoff, Ranged, Roc
-from ablmargin.cohort.survival import Curve
+from ablmargin.cohort.shares import Share
 from ablmargin.report.record import rounded
 
 
@@ -23,7 +23,7 @@ def outcome_record(outcome: Outcome) -> dict[str, Any]:
         "median_months": rounded(outcome.median_months, 2),
         "horizon_months": outcome.horizon_months,
         "at_risk_months": list(outcome.grid_months),
-        "bands": [_band(band, outcome.horizon_months) for band in outcome.bands],
+        "bands": [_band(band) for band in outcome.bands],
         "logrank_p": _p_value(outcome.logrank_p),
         "cox": [_model(model) for model in outcome.models],
         "roc": _roc(outcome.roc) if outcome.roc else {"reason": outcome.roc_reason},
@@ -31,7 +31,7 @@ def outcome_record(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _band(band: BandOutcome, horizon_months: float) -> dict[str, Any]:
+def _band(band: BandOutcome) -> dict[str, Any]:
     return {
         "band": band.band.key,
         "lesions": band.lesions,
@@ -39,15 +39,17 @@ def _band(band: BandOutcome, horizon_months: float) -> dict[str, Any]:
         "deaths": band.deaths,
         "at_risk": list(band.at_risk),
         "at_horizon": band.at_horizon,
-        "progression": _at(band.progression, band, horizon_months),
-        "cumulative_incidence": None if band.incidence is None else _at(band.incidence, band, horizon_months),
+        "progression": _share(band.progression_share),
+        "cumulative_incidence": _share(band.incidence_share),
     }
 
 
-def _at(curve: Curve, band: BandOutcome, horizon_months: float) -> dict[str, float | None] | None:
-    """The share until the horizon; None if no lesion was followed so long."""
-    share, lower, upper = curve.at(horizon_months)
-    return _ranged(Ranged(value=share, lower=lower, upper=upper), 5) if band.at_horizon else None
+def _share(share: Share | None) -> dict[str, float | None] | None:
+    """A share until the horizon; None if it isn't known."""
+    if share is None:
+        return None
+    parts = {"value": share.value, "lower": share.lower, "upper": share.upper, "one_sided_bound": share.bound}
+    return {name: rounded(part, 5) for name, part in parts.items()}
 
 
 def _model(model: CoxModel | Unfit) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def _calibration(calibration: Calibration | None) -> dict[str, Any] | None:
     if calibration is None:
         return None
     groups = [
-        {"lesions": group.lesions, "predicted": rounded(group.predicted, 4), "observed": _ranged(group.observed, 4)}
+        {"lesions": group.lesions, "predicted": rounded(group.predicted, 4), "observed": _share(group.observed)}
         for group in calibration.groups
     ]
     terms = list(calibration.terms)

@@ -21,7 +21,7 @@ from ablmargin.cohort.flow import counted
 from ablmargin.cohort.groups import Group, Spread
 from ablmargin.cohort.outcome import Outcome, Unfit
 from ablmargin.cohort.roc import RESAMPLES
-from ablmargin.cohort.wording import bare_mm, p_value_text, p_value_told, ranged, ranged_percent, share_until
+from ablmargin.cohort.wording import bare_mm, p_value_text, p_value_told, ranged, ranged_percent, share_text
 from ablmargin.report import DISCLAIMER
 from ablmargin.report.numbers import percent
 from ablmargin.report.palette import BANDS
@@ -113,7 +113,7 @@ def _environment() -> Environment:
         p_told=p_value_told,
         ranged=ranged,
         ranged_pct=ranged_percent,
-        until=share_until,
+        share=share_text,
     )
     return environment
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 from statsmodels.duration.survfunc import SurvfuncRight, survdiff
-from statsmodels.stats.proportion import proportion_confint
 
 from ablmargin.cohort.histories import CENSORED, Codes, Flags, Histories
 from ablmargin.geometry import FloatArray
@@ -27,22 +26,29 @@ Estimate = Callable[[Histories, FloatArray], FloatArray]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Curve:
-    """A step function: the share with progression from each time on, with its 95 % interval, NaN where it has none."""
+    """A step function: the share with progression from each time on, with its 95 % interval, NaN where it has none.
+
+    ``ended`` says that nobody was left whose fate is open, so that the last share holds for ever.
+    """
 
     months: FloatArray
     share: FloatArray
     lower: FloatArray
     upper: FloatArray
+    ended: bool
 
     def at(self, months: float) -> tuple[float, float, float]:
         """The share at a time and its interval."""
         place = int(np.searchsorted(self.months, months, side="right")) - 1
         return float(self.share[place]), float(self.lower[place]), float(self.upper[place])
 
+    def is_known_at(self, months: float) -> bool:
+        return self.ended or months <= self.months[-1]
+
 
 def progression(histories: Histories) -> Curve:
     """Progression by Kaplan and Meier's estimate: one minus the share that is free of it. A death ends the follow-up."""
-    return _curve(histories, _kaplan_meier)
+    return _curve(histories, _kaplan_meier, ended=_all_progressed(histories))
 
 
 def incidence(histories: Histories) -> Curve:
@@ -51,7 +57,7 @@ def incidence(histories: Histories) -> Curve:
     A lesion is at risk of progression until its last imaging, and of death until the patient's end. Where both are the same
     it is the usual estimate.
     """
-    return _curve(histories, _aalen_johansen)
+    return _curve(histories, _aalen_johansen, ended=_all_progressed(histories) or _all_ended(histories))
 
 
 def logrank(histories: Histories, group: Codes) -> float | None:
@@ -83,15 +89,6 @@ def at_risk(histories: Histories, months: FloatArray) -> list[int]:
     return [int((histories.months >= moment).sum()) for moment in months]
 
 
-def highest_share(lesions: int) -> float:
-    """Up to which share none of some lesions may progress by chance: the exact upper 95 % bound.
-
-    >>> round(highest_share(29), 3)
-    0.098
-    """
-    return float(proportion_confint(0, lesions, alpha=2 * (1 - CONFIDENCE), method="beta")[1])
-
-
 def interval(share: FloatArray, error: FloatArray, clusters: int) -> tuple[FloatArray, FloatArray]:
     """The 95 % interval of a share by the complementary log-log transform; NaN at 0 and 1.
 
@@ -107,11 +104,23 @@ def interval(share: FloatArray, error: FloatArray, clusters: int) -> tuple[Float
     return np.where(inside, low, np.nan), np.where(inside, high, np.nan)
 
 
-def _curve(histories: Histories, estimate: Estimate) -> Curve:
+def _curve(histories: Histories, estimate: Estimate, *, ended: bool) -> Curve:
     months = np.concatenate([[0.0], np.unique(histories.months)])
     share = estimate(histories, months)
     lower, upper = interval(share, _jackknife_error(histories, months, estimate), histories.patients)
-    return Curve(months=months, share=share, lower=lower, upper=upper)
+    return Curve(months=months, share=share, lower=lower, upper=upper, ended=ended)
+
+
+def _all_progressed(histories: Histories) -> bool:
+    """Whether the last ones that were looked at progressed: Kaplan and Meier's estimate is 1 from there on."""
+    return bool(histories.progressed[histories.months == histories.months.max()].all())
+
+
+def _all_ended(histories: Histories) -> bool:
+    """Whether nobody lived, without progression, beyond the last imaging of all."""
+    last = histories.months.max()
+    without = np.where(histories.progressed, histories.months, histories.lived_months)
+    return bool((without <= last).all() and (histories.event[without == last] != CENSORED).all())
 
 
 def _jackknife_error(histories: Histories, months: FloatArray, estimate: Estimate) -> FloatArray:
@@ -137,7 +146,8 @@ def _aalen_johansen(histories: Histories, months: FloatArray) -> FloatArray:
     progressing = _hazard(histories.months, histories.progressed, times)
     dying = _hazard(without, histories.died, times)
     free = np.cumprod(np.maximum(1 - progressing - dying, 0.0))
-    return _stepped(times, np.cumsum(np.concatenate([[1.0], free[:-1]]) * progressing), months)
+    share = np.cumsum(np.concatenate([[1.0], free[:-1]]) * progressing)
+    return _stepped(times, np.where(share > 1 - 1e-9, 1.0, share), months)
 
 
 def _hazard(until: FloatArray, ends: Flags, times: FloatArray) -> FloatArray:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from ablmargin.cohort.outcome import BandOutcome
+from ablmargin.cohort.flow import counted
 from ablmargin.cohort.roc import Ranged
-from ablmargin.cohort.survival import Curve, highest_share
+from ablmargin.cohort.shares import Share
 from ablmargin.report.numbers import percent, signed_mm
 
 
@@ -61,11 +61,19 @@ def ranged_percent(value: Ranged) -> str:
     return f"{percent(value.value)} ({percent(value.lower)} to {percent(value.upper)})"
 
 
-def share_until(band: BandOutcome, curve: Curve, months: float) -> str:
-    """The share with progression until a time; what the lesions seen so long allow where none progressed."""
-    if not band.at_horizon:
+def share_text(share: Share | None) -> str:
+    """The share with progression until a time, and what the patients allow where none or all progressed.
+
+    >>> share_text(Share(value=0.0, lower=math.nan, upper=math.nan, bound=0.63, patients=3))
+    '0 % (at most 63 %, one-sided, 3 patients)'
+    """
+    if share is None:
         return "nobody followed so long"
-    share, lower, upper = curve.at(months)
-    if share == 0:
-        return f"0 % (up to {percent(highest_share(band.at_horizon))}, exact)"
-    return ranged_percent(Ranged(value=share, lower=lower, upper=upper))
+    if math.isfinite(share.bound):
+        side = "at least" if share.value else "at most"
+        return (
+            f"{percent(share.value)} ({side} {percent(share.bound)}, one-sided, {counted(share.patients, 'patient')})"
+        )
+    if not math.isfinite(share.lower):
+        return f"{percent(share.value)} (one patient: no interval)"
+    return ranged_percent(Ranged(value=share.value, lower=share.lower, upper=share.upper))

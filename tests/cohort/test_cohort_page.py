@@ -171,7 +171,17 @@ class TestPage:
         ]
         words = words_of(cohort_of(rows, tmp_path))
         assert "None of 40 lesions without “margin under 5 mm” progressed" in words
-        assert "0 % (up to 7 %, exact)" in words  # 1 - 0.05^(1/40)
+        assert "0 % (at most 7 %, one-sided, 40 patients)" in words  # 1 - 0.05^(1/40)
+
+    def test_a_band_that_all_progressed_is_told(self, tmp_path):
+        rows = [
+            measured_row(str(n), margin_mm=2 if n < 12 else 8, ltp=int(n < 12), months=5 + n % 11 if n < 12 else 30)
+            for n in range(40)
+        ]
+        cohort = cohort_of(rows, tmp_path)
+        assert "100 % (at least 78 %, one-sided, 12 patients)" in words_of(cohort)  # 0.05^(1/12)
+        band = cohort_record(cohort)["followup"]["bands"][0]
+        assert (band["progression"]["value"], band["progression"]["one_sided_bound"]) == (1, 0.77908)
 
 
 class TestFiles:

@@ -14,8 +14,8 @@ from worked_examples import freireich, histories, rossi
 from ablmargin.cohort.calibration import calibrate
 from ablmargin.cohort.cox import NoFitError, fit_cox
 from ablmargin.cohort.roc import roc_of
+from ablmargin.cohort.shares import highest_share, share_until
 from ablmargin.cohort.survival import (
-    highest_share,
     incidence,
     logrank,
     median_followup,
@@ -95,6 +95,37 @@ class TestCurves:
     def test_of_none_of_many_a_few_percent_may_progress(self):
         """The exact bound solves (1 - p)^n = 0.05."""
         assert highest_share(30) == pytest.approx(1 - 0.05 ** (1 / 30), abs=1e-9)
+
+    @pytest.mark.parametrize(("horizon", "share"), [(24, 1.0), (6, 0.5)])
+    def test_a_band_in_which_everybody_progressed_is_known_for_ever(self, horizon, share):
+        lesions = histories([6, 6, 9, 12], [1, 1, 1, 1])
+        for curve in (progression(lesions), incidence(lesions)):
+            assert share_until(horizon, curve, lesions, deaths_compete=True).value == share
+
+    def test_all_of_few_patients_is_not_all_of_many(self):
+        """All of 4 lesions of 3 patients: p³ = 0.05 at the lower bound of 37 %."""
+        lesions = histories([6, 6, 9, 12], [1, 1, 1, 1], patient=[0, 0, 1, 2])
+        found = share_until(24, progression(lesions), lesions, deaths_compete=False)
+        assert (found.bound, found.patients) == (pytest.approx(0.05 ** (1 / 3)), 3)
+
+    def test_deaths_end_the_incidence_but_not_the_progression(self):
+        """The last one died: how many would have progressed by 24 months isn't known, how many did is."""
+        lesions = histories([6, 9, 12], [1, 1, 2])
+        assert share_until(24, progression(lesions), lesions, deaths_compete=False) is None
+        assert share_until(24, incidence(lesions), lesions, deaths_compete=True).value == pytest.approx(2 / 3)
+        imaged_before = replace(lesions, lived_months=np.array([6.0, 9.0, 20.0]))
+        assert share_until(24, incidence(imaged_before), imaged_before, deaths_compete=True) is None
+
+    def test_whom_nobody_sees_any_more_keeps_a_share_open(self):
+        lesions = histories([6, 9, 12], [1, 1, 0])
+        for curve in (progression(lesions), incidence(lesions)):
+            assert share_until(24, curve, lesions, deaths_compete=True) is None
+            assert share_until(12, curve, lesions, deaths_compete=True).value == pytest.approx(2 / 3)
+
+    def test_none_of_one_patient_says_next_to_nothing(self):
+        """30 lesions of one patient are one patient: up to 95 % may progress."""
+        lesions = histories([30] * 30, [0] * 30, patient=[0] * 30)
+        assert share_until(24, progression(lesions), lesions, deaths_compete=False).bound == pytest.approx(0.95)
 
     def test_median_followup_counts_those_who_progressed_as_not_followed_to_the_end(self):
         assert median_followup(histories([2, 10, 20, 30], [1, 0, 0, 0])) == 20
@@ -310,6 +341,20 @@ class TestCalibration:
         found = calibrate(lesions, noise, 24)
         assert found.slope.lower < 1
         assert found.slope.value < 0.5
+
+    def test_a_group_that_all_progressed_is_known(self):
+        """The lowest margins all progress within 12 months, and nobody of them is followed longer."""
+        lesions = simulated(3)
+        doomed = np.argsort(np.argsort(lesions.margin_mm)) < 80
+        lesions = replace(
+            lesions,
+            months=np.where(doomed, lesions.months % 11 + 1, lesions.months),
+            event=np.where(doomed, 1, lesions.event),
+            lived_months=np.where(doomed, lesions.months % 11 + 1, lesions.lived_months),
+        )
+        found = calibrate(lesions, {"margin": lesions.margin_mm}, 24)
+        assert found.groups[-1].observed.value == 1
+        assert 0.9 < found.groups[-1].observed.bound < 1
 
     def test_too_few_progressions(self):
         lesions = simulated(lesions=60)
