@@ -13,9 +13,10 @@ from ablmargin.cohort.cox import CoxModel, NoFitError, fit_cox
 from ablmargin.cohort.flow import counted
 from ablmargin.cohort.histories import Histories
 from ablmargin.cohort.lesion import Lesion
+from ablmargin.cohort.logrank import LogRank, logrank
 from ablmargin.cohort.roc import LEAST_OF_EACH, Roc, roc_of
 from ablmargin.cohort.shares import LONG_UNSEEN_MONTHS, Share, share_until
-from ablmargin.cohort.survival import Curve, at_risk, incidence, logrank, median_followup, progression
+from ablmargin.cohort.survival import Curve, at_risk, incidence, median_followup, progression
 from ablmargin.geometry import FloatArray
 from ablmargin.report.palette import BANDS, Band
 
@@ -66,7 +67,7 @@ class Outcome:
     median_months: float | None
     bands: tuple[BandOutcome, ...]
     deaths_told: bool
-    logrank_p: float | None
+    logrank: LogRank | None
     models: tuple[CoxModel | Unfit, ...]
     roc: Roc | None
     roc_reason: str
@@ -102,7 +103,7 @@ def outcome_of(lesions: Sequence[Lesion], *, horizon_months: float, seed: int, d
         median_months=median_followup(histories),
         bands=tuple(_bands(histories, grid, horizon_months, deaths_told=deaths_told)),
         deaths_told=deaths_told,
-        logrank_p=logrank(histories, histories.band) if histories.progressions >= FEW_EVENTS else None,
+        logrank=logrank(histories, histories.band) if histories.progressions >= FEW_EVENTS else None,
         models=tuple(_models(histories)),
         roc=roc,
         roc_reason="" if roc else _why_no_roc(histories, horizon_months),

@@ -6,9 +6,12 @@ from typing import Any
 
 from ablmargin.cohort.calibration import Calibration
 from ablmargin.cohort.cox import CoxModel, Term
+from ablmargin.cohort.logrank import LogRank
 from ablmargin.cohort.outcome import BandOutcome, Outcome, Unfit
 from ablmargin.cohort.roc import Cutoff, Ranged, Roc
 from ablmargin.cohort.shares import Share
+from ablmargin.cohort.wording import significant
+from ablmargin.report.palette import BANDS
 from ablmargin.report.record import rounded
 
 
@@ -24,10 +27,21 @@ def outcome_record(outcome: Outcome) -> dict[str, Any]:
         "horizon_months": outcome.horizon_months,
         "at_risk_months": list(outcome.grid_months),
         "bands": [_band(band) for band in outcome.bands],
-        "logrank_p": _p_value(outcome.logrank_p),
+        "logrank": _logrank(outcome.logrank),
         "cox": [_model(model) for model in outcome.models],
         "roc": _roc(outcome.roc) if outcome.roc else {"reason": outcome.roc_reason},
         "calibration": _calibration(outcome.calibration) or {"reason": outcome.calibration_reason},
+    }
+
+
+def _logrank(found: LogRank | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "chi_square": significant(found.chi_square),
+        "degrees_of_freedom": found.freedom,
+        "p": significant(found.p_value),
+        "bands_never_at_risk": [BANDS[place].key for place in found.never_at_risk],
     }
 
 
@@ -65,8 +79,8 @@ def _term(term: Term) -> dict[str, Any]:
         "hazard_ratio": rounded(term.ratio, 4),
         "lower": rounded(term.lower, 4),
         "upper": rounded(term.upper, 4),
-        "p": _p_value(term.p_value),
-        "proportional_p": _p_value(term.proportional_p),
+        "p": significant(term.p_value),
+        "proportional_p": significant(term.proportional_p),
     }
 
 
@@ -107,7 +121,3 @@ def _calibration(calibration: Calibration | None) -> dict[str, Any] | None:
 def _ranged(value: Ranged, decimals: int) -> dict[str, float | None]:
     parts = {"value": value.value, "lower": value.lower, "upper": value.upper}
     return {name: rounded(part, decimals) for name, part in parts.items()}
-
-
-def _p_value(value: float | None) -> float | None:
-    return rounded(value, 6)

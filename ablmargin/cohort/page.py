@@ -67,6 +67,7 @@ def _outcome_parts(outcome: Outcome | None) -> dict[str, Any]:
     bent = [term.name for model in ratios for term in model.terms if term.proportional_p < 0.05]
     return {
         "outcome": outcome,
+        "never_at_risk": [BANDS[place].label for place in outcome.logrank.never_at_risk] if outcome.logrank else [],
         "horizon": f"{outcome.horizon_months:g}",
         "ratios": ratios,
         "not_proportional": list(dict.fromkeys(bent)),

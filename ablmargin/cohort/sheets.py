@@ -13,6 +13,7 @@ from ablmargin.cohort.flow import why_not_followed
 from ablmargin.cohort.lesion import Lesion
 from ablmargin.cohort.outcome import Outcome, Unfit
 from ablmargin.cohort.survival import at_risk
+from ablmargin.cohort.wording import significant
 from ablmargin.report.palette import BANDS
 from ablmargin.report.record import rounded
 
@@ -121,7 +122,7 @@ def _ratio_rows(outcome: Outcome) -> Iterator[list[Any]]:
         name = " + ".join(term.name for term in model.terms)
         for term in model.terms:
             ratio = (rounded(value, 4) for value in (term.ratio, term.lower, term.upper))
-            p_values = (rounded(term.p_value, 6), rounded(term.proportional_p, 6))
+            p_values = (significant(term.p_value), significant(term.proportional_p))
             yield [name, term.name, *ratio, *p_values, model.lesions, model.patients, model.events, None]
 
 

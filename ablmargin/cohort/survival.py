@@ -1,4 +1,4 @@
-"""Progression over time: Kaplan-Meier and log-rank by statsmodels, Aalen-Johansen, with intervals for clustered lesions.
+"""Progression over time: Kaplan-Meier by statsmodels, Aalen-Johansen, with intervals for clustered lesions.
 
 Lesions of one patient aren't independent, so the standard errors are those of a jackknife that leaves out a patient at a
 time and estimates anew. With one lesion a patient they agree with Greenwood's.
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import t as student
-from statsmodels.duration.survfunc import SurvfuncRight, survdiff
+from statsmodels.duration.survfunc import SurvfuncRight
 
-from ablmargin.cohort.histories import CENSORED, Codes, Flags, Histories
+from ablmargin.cohort.histories import CENSORED, Flags, Histories
 from ablmargin.geometry import FloatArray
 
 CONFIDENCE = 0.95
@@ -58,18 +58,6 @@ def incidence(histories: Histories) -> Curve:
     it is the usual estimate.
     """
     return _curve(histories, _aalen_johansen, ended=_all_progressed(histories) or _all_ended(histories))
-
-
-def logrank(histories: Histories, group: Codes) -> float | None:
-    """The p-value of the log-rank test between groups, lesions taken as independent; None if it can't be computed."""
-    if len(np.unique(group)) < 2 or not histories.progressions:
-        return None
-    try:
-        with np.errstate(all="ignore"):
-            statistic, p_value = survdiff(histories.months, histories.progressed.astype(float), group)
-    except np.linalg.LinAlgError:
-        return None
-    return float(p_value) if np.isfinite(statistic) else None
 
 
 def still_unobserved(histories: Histories, ends: Flags) -> SurvfuncRight:

@@ -40,6 +40,15 @@ def p_value_told(p_value: float) -> str:
     return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
+def significant(value: float) -> float | None:
+    """Four digits that count, however small a number is; None if it isn't finite.
+
+    >>> significant(3.17286e-13), significant(0.0312345), significant(float("nan"))
+    (3.173e-13, 0.03123, None)
+    """
+    return float(f"{value:.4g}") if math.isfinite(value) else None
+
+
 def ranged(value: Ranged, decimals: int) -> str:
     """A value with its interval.
 

@@ -158,7 +158,7 @@ class TestPage:
         cohort = cohort_of(rows, tmp_path)
         words = words_of(cohort)
         assert "Too few progressions for statistics." in words
-        assert cohort.outcome.logrank_p is None
+        assert cohort.outcome.logrank is None
         assert "hazard_ratios" not in drawings_of(cohort)
         assert "Hazard ratios" not in words
         reasons = {model["reason"] for model in cohort_record(cohort)["followup"]["cox"]}
@@ -183,6 +183,13 @@ class TestPage:
         band = cohort_record(cohort)["followup"]["bands"][0]
         assert (band["progression"]["value"], band["progression"]["one_sided_bound"]) == (1, 0.77908)
 
+    def test_a_band_left_out_of_the_log_rank_test_is_named(self, tmp_path):
+        rows = [measured_row(str(n), margin_mm=(2, 8)[n % 2], ltp=int(n < 20), months=5 + n) for n in range(40)]
+        rows += [measured_row("early", margin_mm=12, ltp=0, months=3)]
+        words = words_of(cohort_of(rows, tmp_path))
+        assert "with 1 degree of freedom, p = " in words
+        assert "The band 10 mm or more is left out of it" in words
+
 
 class TestFiles:
     def test_the_folder(self, large, tmp_path):
@@ -203,6 +210,18 @@ class TestFiles:
         ratio = record["followup"]["cox"][3]["terms"][1]
         assert ratio["covariate"] == "RAS mutant"
         assert ratio["lower"] < 3.01 < ratio["upper"]
+        assert record["followup"]["logrank"]["degrees_of_freedom"] == 3
+
+    def test_small_p_values_are_stored_with_their_digits(self, tmp_path):
+        rows = [
+            measured_row(str(n), margin_mm=3 + n % 5, ltp=1, months=(5 if n % 5 < 2 else 40) + n / 50)
+            for n in range(300)
+        ]
+        cohort = cohort_of(rows, tmp_path)
+        assert 0 < cohort_record(cohort)["followup"]["logrank"]["p"] < 1e-20
+        values = [row["p"] for row in csv.DictReader(io.StringIO(sheets_of(cohort)["hazard_ratios"])) if row["p"]]
+        assert values
+        assert 0 not in map(float, values)
 
     def test_the_same_table_gives_the_same_bytes(self, tmp_path):
         rows = simulated_rows(2, lesions=40)

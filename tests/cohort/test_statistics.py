@@ -13,11 +13,11 @@ from worked_examples import freireich, histories, rossi
 
 from ablmargin.cohort.calibration import calibrate
 from ablmargin.cohort.cox import NoFitError, fit_cox
+from ablmargin.cohort.logrank import logrank
 from ablmargin.cohort.roc import roc_of
 from ablmargin.cohort.shares import highest_share, share_until
 from ablmargin.cohort.survival import (
     incidence,
-    logrank,
     median_followup,
     progression,
     still_unobserved,
@@ -43,7 +43,26 @@ class TestCurves:
     def test_log_rank_of_the_leukemia_trial(self):
         """Chi-square 16.79 on 1 degree of freedom: p 0.0000417."""
         trial = freireich()
-        assert logrank(trial, trial.margin_mm.astype(np.int64)) == pytest.approx(4.17e-5, rel=0.005)
+        found = logrank(trial, trial.margin_mm.astype(np.int64))
+        assert (found.chi_square, found.p_value) == (pytest.approx(16.79, abs=0.005), pytest.approx(4.17e-5, rel=0.005))
+
+    def test_a_group_that_nobody_could_see_progress_changes_no_log_rank(self):
+        """Three more who left before the first progression, in a group of their own: still 16.79 on 1 degree of freedom."""
+        trial = freireich()
+        joined = histories([0.5, 0.6, 0.9, *trial.months], [0, 0, 0, *trial.event])
+        found = logrank(joined, np.array([7, 7, 7, *trial.margin_mm.astype(int)]))
+        assert (found.chi_square, found.freedom) == (pytest.approx(16.79, abs=0.005), 1)
+        assert found.never_at_risk == (7,)
+
+    def test_a_tiny_p_value_is_not_zero(self):
+        """200 against 200 with hazards 10 to 1: 1 minus a distribution function would be 0 below 1e-16."""
+        months = np.concatenate([np.linspace(0.1, 5, 200), np.linspace(20, 60, 200)])
+        found = logrank(histories(months, np.ones(400, dtype=int)), np.repeat([0, 1], 200))
+        assert 0 < found.p_value < 1e-30
+        assert found.p_value == pytest.approx(chi2.sf(found.chi_square, 1))
+
+    def test_one_group_at_risk_has_nothing_to_be_compared_with(self):
+        assert logrank(histories([1, 2, 5, 6], [0, 0, 1, 1]), np.array([0, 0, 1, 1])) is None
 
     def test_the_jackknife_agrees_with_greenwood_where_each_patient_has_one_lesion(self):
         trial = freireich()
