@@ -109,7 +109,7 @@ class FollowUp:
 class Lesion:
     """One row of a batch's results; ``code`` is that of a failure, ``findings`` None unless measured.
 
-    ``own`` are the cells of the manifest's other columns.
+    ``own`` are the manifest's columns that this software doesn't know, as text.
     """
 
     case_id: str

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ablmargin.clinical.criteria import THRESHOLDS_MM, Verdict
 from ablmargin.cohort.analysis import Cohort
 from ablmargin.cohort.flow import why_not_followed
-from ablmargin.cohort.lesion import Lesion
+from ablmargin.cohort.lesion import Event, Findings, FollowUp, Lesion
 from ablmargin.cohort.outcome import Outcome, Unfit
 from ablmargin.cohort.survival import at_risk
 from ablmargin.cohort.wording import significant
 from ablmargin.report.palette import BANDS
 from ablmargin.report.record import rounded
 
+COVERED_MM = (0, 5, 10)
 LESION_COLUMNS = (
     "case_id",
     "lesion_id",
@@ -27,12 +29,20 @@ LESION_COLUMNS = (
     "margin_mm",
     "margin_lower_mm",
     "margin_upper_mm",
+    "plain_margin_mm",
+    "band",
+    "verdict",
     "diameter_mm",
     "subcapsular",
-    "verdict",
+    "segment",
+    "reviewed",
     "registration_quality",
+    "registration_sd_mm",
+    *(f"coverage_{grown_mm}" for grown_mm in COVERED_MM),
+    "ltp",
     "months",
-    "event",
+    "death",
+    "months_death",
     "not_followed",
 )
 GROUP_COLUMNS = (
@@ -66,7 +76,7 @@ RATIO_COLUMNS = (
 def sheets_of(cohort: Cohort) -> dict[str, str]:
     """The tables by the names of their files, as text."""
     sheets = {
-        "lesions": _csv(LESION_COLUMNS, (_lesion_row(lesion) for lesion in cohort.lesions)),
+        "lesions": _lesions(cohort.lesions),
         "groups": _csv(GROUP_COLUMNS, _group_rows(cohort)),
     }
     if cohort.outcome is not None:
@@ -75,25 +85,58 @@ def sheets_of(cohort: Cohort) -> dict[str, str]:
     return sheets
 
 
-def _lesion_row(lesion: Lesion) -> list[Any]:
-    findings, followup = lesion.findings, lesion.followup
-    measured: list[Any] = [None] * 7
-    if findings is not None:
-        lengths_mm = (findings.margin_mm, findings.lower_mm, findings.upper_mm, findings.diameter_mm)
-        rest = (findings.subcapsular, findings.verdict.value, findings.quality)
-        measured = [*(rounded(value, 3) for value in lengths_mm), *rest]
-    return [
-        lesion.case_id,
-        lesion.lesion_id,
-        lesion.patient_id,
-        lesion.state.value,
-        lesion.code,
-        lesion.ras.value,
-        *measured,
-        followup and rounded(followup.months, 3),
-        followup and followup.event.value,
-        lesion.state.value if findings is None else why_not_followed(lesion),
-    ]
+def _lesions(lesions: Sequence[Lesion]) -> str:
+    """A row a lesion with every digit, then the manifest's own columns; one named like ours gets ``manifest_`` before it."""
+    own = list(dict.fromkeys(name for lesion in lesions for name in lesion.own))
+    names = [f"manifest_{name}" if name in LESION_COLUMNS else name for name in own]
+    rows = ([_lesion_cells(lesion).get(name) for name in LESION_COLUMNS] for lesion in lesions)
+    cells = ([*row, *(lesion.own.get(name) for name in own)] for row, lesion in zip(rows, lesions, strict=True))
+    return _csv([*LESION_COLUMNS, *names], cells)
+
+
+def _lesion_cells(lesion: Lesion) -> dict[str, Any]:
+    return {
+        "case_id": lesion.case_id,
+        "lesion_id": lesion.lesion_id,
+        "patient_id": lesion.patient_id,
+        "state": lesion.state.value,
+        "error_code": lesion.code,
+        "ras_mutation": lesion.ras.value,
+        "not_followed": lesion.state.value if lesion.findings is None else why_not_followed(lesion),
+        **_measured_cells(lesion.findings),
+        **_followup_cells(lesion.followup),
+    }
+
+
+def _measured_cells(findings: Findings | None) -> dict[str, Any]:
+    if findings is None:
+        return {}
+    return {
+        "margin_mm": findings.margin_mm,
+        "margin_lower_mm": findings.lower_mm,
+        "margin_upper_mm": findings.upper_mm,
+        "plain_margin_mm": None if math.isnan(findings.plain_mm) else findings.plain_mm,
+        "band": findings.band.key,
+        "verdict": findings.verdict.value,
+        "diameter_mm": findings.diameter_mm,
+        "subcapsular": findings.subcapsular,
+        "segment": findings.segment,
+        "reviewed": findings.reviewed,
+        "registration_quality": findings.quality,
+        "registration_sd_mm": findings.sd_mm,
+        **{f"coverage_{grown_mm}": findings.coverage.get(grown_mm) for grown_mm in COVERED_MM},
+    }
+
+
+def _followup_cells(followup: FollowUp | None) -> dict[str, Any]:
+    if followup is None:
+        return {}
+    return {
+        "ltp": int(followup.event is Event.LTP),
+        "months": followup.months,
+        "death": None if followup.died is None else int(followup.died),
+        "months_death": followup.lived_months,
+    }
 
 
 def _group_rows(cohort: Cohort) -> Iterator[list[Any]]:
