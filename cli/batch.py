@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 
 EXIT_SOME_FAILED = 4
 BYTES_PER_GB = 2**30
+MOST_MINUTES, MOST_GB = 366 * 24 * 60.0, 1e6
+"""More than any case takes, and less than any system's own limits."""
+
+
+def _number(value: float) -> float:
+    """Refuse NaN: ranges let it pass."""
+    if math.isnan(value):
+        raise typer.BadParameter("nan is no number")
+    return value
 
 
 def batch(
@@ -39,10 +49,26 @@ def batch(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and tell what would be done.")] = False,
     timeout: Annotated[
-        float, typer.Option("--timeout", help="When a case is given up.", min=0.01, metavar="MINUTES")
+        float,
+        typer.Option(
+            "--timeout",
+            help="When a case is given up.",
+            min=0.01,
+            max=MOST_MINUTES,
+            callback=_number,
+            metavar="MINUTES",
+        ),
     ] = 30.0,
     memory: Annotated[
-        float, typer.Option("--memory", help="What a case may take before it is given up.", min=0.1, metavar="GB")
+        float,
+        typer.Option(
+            "--memory",
+            help="What a case may take before it is given up.",
+            min=0.1,
+            max=MOST_GB,
+            callback=_number,
+            metavar="GB",
+        ),
     ] = 8.0,
     retries: Annotated[int, typer.Option("--retries", help="New tries for a case whose process died.", min=0)] = 1,
     ras_mutation: Annotated[

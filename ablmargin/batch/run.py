@@ -40,7 +40,7 @@ class Shard:
         UsageError
             If it is no such thing.
         """
-        match = re.fullmatch(r"(\d+)/(\d+)", text)
+        match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
             raise UsageError(f"--shard {text!r}: expected NUMBER/COUNT, such as 3/10, the first being 1/10")
         return cls(number=int(match[1]), count=int(match[2]))

@@ -119,7 +119,14 @@ def test_refused_before_anything_runs(cases, rows, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "words", [["--shard", "4/3"], ["--shard", "x"], ["--scheduler", "tcp://h:1", "--workers", "2"]]
+    "words",
+    [
+        ["--shard", "4/3"],
+        ["--shard", "x"],
+        ["--shard", f"1/{'9' * 5000}"],
+        ["--scheduler", "tcp://h:1", "--workers", "2"],
+        *([option, value] for option in ("--memory", "--timeout") for value in ("inf", "nan", "1e10", "0", "-1")),
+    ],
 )
 def test_wrong_usage(cases, tmp_path, words):
     assert main(["batch", str(cases / "m.csv"), "--out", str(tmp_path / "out"), *words]) == 2
