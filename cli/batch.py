@@ -38,7 +38,12 @@ def batch(
     ],
     out: Annotated[Path, typer.Option("--out", help="The batch's folder; run again, it goes on there.", metavar="DIR")],
     workers: Annotated[
-        int | None, typer.Option("--workers", help="Cases at once on this machine; else one a core.", min=1)
+        int | None,
+        typer.Option(
+            "--workers",
+            help="Cases at once on this machine; else as many as it has cores for, with --threads each.",
+            min=1,
+        ),
     ] = None,
     scheduler: Annotated[
         str | None,
@@ -118,7 +123,7 @@ def batch(
         analysis=analysis,
         limits=Limits(timeout_s=60 * timeout, memory_bytes=int(memory * BYTES_PER_GB), retries=retries),
         shard=Shard() if shard is None else Shard.from_text(shard),
-        workers=workers or available_cores(),
+        workers=workers or max(1, available_cores() // threads),
         scheduler=scheduler,
     )
     engine_named(engine).require_installed()

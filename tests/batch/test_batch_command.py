@@ -133,6 +133,18 @@ def test_wrong_usage(cases, tmp_path, words):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "workers"),
+    [([], 10), (["--threads", "4"], 2), (["--threads", "11"], 1), (["--threads", "4", "--workers", "3"], 3)],
+)
+def test_threads_and_workers_share_the_cores(cases, tmp_path, monkeypatch, words, workers):
+    planned = []
+    monkeypatch.setattr("ablmargin.threads.available_cores", lambda: 10)
+    monkeypatch.setattr("ablmargin_cli.batching.tell_plan", lambda plan: planned.append(plan.workers))
+    assert main(["batch", str(cases / "m.csv"), "--out", str(tmp_path / "out"), "--dry-run", *words]) == 0
+    assert planned == [workers]
+
+
 def test_an_output_folder_that_mustn_t_be_written(cases, tmp_path, capsys):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").touch()
