@@ -98,8 +98,14 @@ def _by_case(rows: Collection[Row]) -> dict[str, list[Row]]:
 
 def _by_lesion(row: Row) -> tuple[list[tuple[int, str]], int]:
     """The order of lesions by name, numbers in names by size."""
-    parts = re.findall(r"\d+|\D+", row.cells.get("lesion_id", ""))
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], row.number
+    parts = re.findall(r"[0-9]+|[^0-9]+", row.cells.get("lesion_id", ""))
+    return [_size(part) if part[0] in "0123456789" else (-1, part) for part in parts], row.number
+
+
+def _size(digits: str) -> tuple[int, str]:
+    """The order of whole numbers of any length: names aren't checked yet."""
+    plain = digits.lstrip("0")
+    return len(plain), plain
 
 
 def _manifest_rows(group: CaseRows) -> Iterator[ManifestRow]:

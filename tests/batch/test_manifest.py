@@ -186,6 +186,13 @@ def test_columns_that_are_missing_or_taken(tmp_path):
         assert words in told
 
 
+def test_numbers_in_names_of_lesions_are_ordered_by_size(rows, write):
+    ids = ["10", "9", "b10", "b9", "b", "100000000000000000000", "99999999999999999999", "1b"]
+    lesions = [dict(rows[0], lesion_id=name, tumor="", tumor_point="1,2,3") for name in ids]
+    (case,) = read_manifest(write(lesions)).cases
+    assert case.lesion_ids == ("b", "b9", "b10", "1b", "9", "10", "99999999999999999999", "100000000000000000000")
+
+
 CELLS = [
     ({"case_id": ""}, "case_id"),
     ({"case_id": "../evil"}, "case_id"),
@@ -193,6 +200,8 @@ CELLS = [
     ({"case_id": "LOGS"}, "case_id"),
     ({"case_id": "a.previous-1"}, "case_id"),
     ({"lesion_id": "a/b"}, "lesion_id"),
+    ({"lesion_id": "7" * 5000}, "lesion_id"),
+    ({"lesion_id": "²"}, "lesion_id"),
     ({"pre": ""}, "pre"),
     ({"pre": "none"}, "pre"),
     ({"post": "none" * 100}, "post"),
@@ -207,7 +216,7 @@ CELLS = [
 ]
 
 
-@pytest.mark.parametrize(("change", "column"), CELLS, ids=str)
+@pytest.mark.parametrize(("change", "column"), CELLS, ids=lambda value: str(value)[:60])
 def test_cells_at_fault_are_told_by_row_and_column(rows, write, change, column):
     path = write([dict(rows[0]) | dict.fromkeys(change, ""), dict(rows[1]) | change])
     told = faults_of(path)
