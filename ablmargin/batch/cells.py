@@ -125,8 +125,8 @@ class CaseRows:
                 yield Prompt(axis_mm=axis_from(axis, ""))
 
     def _name_faults(self) -> Iterator[Fault]:
-        first = self.rows[0]
-        for column, name in (("case_id", self.case_id), *(("lesion_id", name) for name in self.lesion_ids)):
+        first, lesion_ids = self.rows[0], self.lesion_ids
+        for column, name in (("case_id", self.case_id), *(("lesion_id", name) for name in lesion_ids)):
             try:
                 require_plain_name(name, "a name")
             except ValueError:
@@ -136,15 +136,17 @@ class CaseRows:
             yield self._fault(
                 first, "case_id", _quoted(self.case_id), "a name that the output folder has free", "Rename it."
             )
-        for number, row in enumerate(self.rows):
+        seen: set[str] = set()
+        for row, name in zip(self.rows, lesion_ids, strict=True):
             if len(self.rows) > 1 and not row.cells.get("lesion_id"):
                 expected = f"a name for each of the {len(self.rows)} lesions of the case"
                 yield self._fault(row, "lesion_id", "nothing", expected, "Name it.")
-            elif self.lesion_ids[number].lower() in [name.lower() for name in self.lesion_ids[:number]]:
-                found = f"{_quoted(self.lesion_ids[number])} a second time"
+            elif name.lower() in seen:
+                found = f"{_quoted(name)} a second time"
                 yield self._fault(
                     row, "lesion_id", found, "each lesion of a case once", "Rename it, or remove the row."
                 )
+            seen.add(name.lower())
 
     def _way_faults(self, row: Row, ways: Sequence[str]) -> Iterator[Fault]:
         given = [column for column in ways if row.cells.get(column)]
