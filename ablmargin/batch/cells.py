@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from ablmargin.batch.rows import Row
+from ablmargin.batch.rows import FLAGS, Row
 from ablmargin.case import RasMutation, require_plain_name
 from ablmargin.errors import Fault, UsageError, printable
 from ablmargin.hazards import require_acceptable
@@ -27,7 +27,6 @@ COLUMNS = ("case_id", "lesion_id", *TUMOR_WAYS, *ABLATION_WAYS, *CASE_COLUMNS)
 
 _TAKEN = re.compile(r"logs|results\..*|.*\.previous-\d+", re.IGNORECASE)
 """Names in the output folder that can't be a case's."""
-_YES_NO = {"": None, "yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 Meaning = TypeVar("Meaning")
 
@@ -75,7 +74,7 @@ class CaseRows:
     def request(self, defaults: Defaults) -> CaseRequest:
         """What the analysis needs, of rows without faults."""
         own = _accepted(self._shared("accept"))
-        ras, reviewed = self._shared("ras_mutation"), _YES_NO[self._shared("reviewed").lower()]
+        ras, reviewed = self._shared("ras_mutation"), self._shared("reviewed")
         landmarks = self._located(self._shared("landmarks"))
         return CaseRequest(
             pre=Path(self._located(self._shared("pre")) or ""),
@@ -88,7 +87,7 @@ class CaseRows:
             ablation_prompts=tuple(dict.fromkeys(self._prompts("ablation"))),
             ras_mutation=_ras(ras) if ras else defaults.ras_mutation,
             accepted=own | defaults.accepted,
-            reviewed=defaults.reviewed if reviewed is None else reviewed,
+            reviewed=FLAGS[reviewed.lower()] if reviewed else defaults.reviewed,
             landmarks=None if landmarks is None else Path(landmarks),
             case_id=self.case_id,
             liver_pre=self._located(self._shared("liver_pre")),
@@ -234,7 +233,7 @@ def _accepted(text: str) -> frozenset[str]:
 _READERS: Mapping[str, Callable[[str], object]] = {
     "ras_mutation": _ras,
     "accept": _accepted,
-    "reviewed": lambda text: _YES_NO[text.lower()],
+    "reviewed": lambda text: FLAGS[text.lower()],
     "tumor_point": lambda text: point_from(text, ""),
     "ablation_point": lambda text: point_from(text, ""),
     "tumor_axis": lambda text: axis_from(text, ""),

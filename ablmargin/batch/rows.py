@@ -14,6 +14,11 @@ from typing import Any
 
 from ablmargin.errors import Fault, InputError, printable
 
+FLAGS: Mapping[str, bool] = {
+    **dict.fromkeys(("true", "yes", "y", "1", "1.0"), True),
+    **dict.fromkeys(("false", "no", "n", "0", "0.0"), False),
+}
+"""How people and programs write flags, in lower case."""
 _SEPARATORS = (",", ";", "\t")
 _MOST_EXACT = 2**53
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,300})(\.\d+)?")

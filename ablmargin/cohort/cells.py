@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ablmargin.results.rows import FLAGS
+from ablmargin.batch.rows import FLAGS
 
 
 def number(text: str) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ablmargin.batch.columns import ALL_COLUMNS, Kind
-from ablmargin.batch.rows import Row, Table, read_table
+from ablmargin.batch.rows import FLAGS, Row, Table, read_table
 from ablmargin.clinical.criteria import Verdict
 from ablmargin.errors import Fault, InputError, MissingExtraError, printable
 
@@ -29,12 +29,6 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "registration_quality": ("failed", "doubtful", "good"),
 }
 """Columns that hold one of a few words."""
-
-FLAGS: Mapping[str, bool] = {
-    **dict.fromkeys(("true", "yes", "y", "1", "1.0"), True),
-    **dict.fromkeys(("false", "no", "n", "0", "0.0"), False),
-}
-"""How people and programs write flags, in lower case."""
 
 _NOT_KNOWN = frozenset({"NA", "NaN", "nan"})
 """How programs write numbers and words that aren't known."""

@@ -89,6 +89,12 @@ def test_axes_series_acceptance_and_review(rows, write):
     assert case.request.reviewed
 
 
+@pytest.mark.parametrize(("word", "meant"), [("Y", True), ("n", False), ("TRUE", True), ("0", False)])
+def test_ways_to_say_yes_and_no(rows, write, word, meant):
+    (case,) = read_manifest(write([dict(rows[0], reviewed=word)]), Defaults(reviewed=not meant)).cases
+    assert case.request.reviewed is meant
+
+
 def test_defaults_hold_where_rows_say_nothing(rows, write):
     given, blank = dict(rows[0]), dict(rows[1], ras_mutation="")
     first, second = read_manifest(write([given, blank]), Defaults(ras_mutation=RasMutation.MUTANT, reviewed=True)).cases
