@@ -17,6 +17,17 @@ from ablmargin.intake import CaseRequest
 
 TYPO_LIKENESS = 0.85
 """How alike an unknown column and a known one must be for the first to be taken for a typo."""
+_OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
+    r"case(_?(no|nr|number|name))?|caseid": ("case_id",),
+    r"(lesion|tumor)(_?(no|nr|number|name))|lesion|lesionid|tumor_?id": ("lesion_id",),
+    r"[khn]?ras(_?(gene|mut|mutant|mutated|mutational|status|state|type|wt|wildtype|result))*": ("ras_mutation",),
+    r"liver(_?(mask|seg|segmentation|outline))?": ("liver_pre", "liver_post"),
+    r"(tumor|lesion|metastasis)_?(mask|seg|segmentation|outline)": ("tumor",),
+    r"(ablation|zone|ablation_?zone)_?(mask|seg|segmentation|outline)|ablation_?zone": ("ablation",),
+    r"pre_?(ct|image|scan|op|ablation|ablation_ct)|(ct|image|scan)_pre|before": ("pre",),
+    r"post_?(ct|image|scan|op|ablation|ablation_ct)|(ct|image|scan)_post|after": ("post",),
+}
+"""Names that people give to columns that we know by another one, in lower case with underscores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,9 +148,12 @@ def _column_faults(table: Table) -> Iterator[Fault]:
             yield _column_fault(table, f"the column {printable(name)!r}", "known columns, or others", remedy)
 
 
-def _meant(name: str, missing: Collection[str]) -> str | None:
-    """The known column that isn't there and that an unknown one resembles."""
-    plain = name.lower().replace(" ", "_").replace("-", "_").replace("tumour", "tumor")
+def _meant(name: str, missing: set[str]) -> str | None:
+    """The known columns that aren't there and that an unknown one means or resembles."""
+    plain = re.sub(r"[\W_]+", "_", name.lower()).strip("_").replace("tumour", "tumor")
+    for other_names, known in _OTHER_NAMES.items():
+        if re.fullmatch(other_names, plain) and set(known) & missing:
+            return " or ".join(one for one in known if one in missing)
     return next(iter(get_close_matches(plain, sorted(missing), n=1, cutoff=TYPO_LIKENESS)), None)
 
 

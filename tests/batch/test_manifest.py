@@ -168,6 +168,17 @@ def test_a_manifest_that_isn_t_there(tmp_path):
         ("ablations", "ablation"),
         ("ras_mutations", "ras_mutation"),
         ("lesion id", "lesion_id"),
+        ("Lesion", "lesion_id"),
+        ("LESION NR.", "lesion_id"),
+        ("RAS", "ras_mutation"),
+        ("KRAS status", "ras_mutation"),
+        ("RAS_mut", "ras_mutation"),
+        ("liver", "liver_pre or liver_post"),
+        ("case", "case_id"),
+        ("Tumour mask", "tumor"),
+        ("ablation zone", "ablation"),
+        ("CT pre", "pre"),
+        ("postCT", "post"),
     ],
 )
 def test_columns_that_look_like_typos(tmp_path, name, meant):
@@ -178,7 +189,12 @@ def test_columns_that_look_like_typos(tmp_path, name, meant):
 
 
 @pytest.mark.parametrize(
-    "name", ["ltp", "months", "patient_id", "tumor_site", "lesion_size_mm", "site", "size_mm", "death"]
+    "name",
+    [
+        *("ltp", "months", "patient_id", "tumor_site", "lesion_size_mm", "site", "size_mm", "death"),
+        *("RAS", "KRAS status", "Lesion", "liver", "case no", "ablation zone"),  # all known columns are there
+        *("liver_disease", "grass", "lesions_total", "zone_size_mm"),
+    ],
 )
 def test_columns_of_ones_own_are_no_typos(cases, rows, name):
     own = [dict(row) | {name: "1"} for row in rows]
