@@ -16,7 +16,12 @@ Libraries raise; only ``cli.main`` catches. Messages name files and DICOM attrib
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+SHOWN_FAULTS = 50
+"""Of a table's cells: a disk that isn't there makes every cell of a column one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +98,25 @@ class EmptyMaskError(InputError):
 
 class RegistrationError(AblMarginError, RuntimeError):
     """No alignment of the two images could be computed."""
+
+
+def shortened(table: str, faults: Sequence[Fault]) -> Iterator[Fault]:
+    """The first faults of a table, and how many more each of its columns has.
+
+    A fault's column is its ``attribute``, or stands at the end of its ``source``: ``m.csv, row 3, column tumor``.
+    """
+    yield from faults[:SHOWN_FAULTS]
+    others = faults[SHOWN_FAULTS:]
+    if others:
+        columns = Counter(fault.attribute or fault.source.partition(", column ")[2] for fault in others)
+        told = ", ".join(f"{count} in {column}" for column, count in columns.most_common() if column)
+        yield Fault(
+            code=others[0].code,
+            source=table,
+            found=f"{len(others)} more faults" + (f" ({told})" if told else ""),
+            expected="none",
+            remedy="Mend those above first.",
+        )
 
 
 def printable(text: str) -> str:

@@ -12,7 +12,7 @@ from ablmargin.batch.cells import ABLATION_WAYS, COLUMNS, TUMOR_WAYS, CaseRows, 
 from ablmargin.batch.columns import RESULT_COLUMNS
 from ablmargin.batch.remarks import remarks_on
 from ablmargin.batch.rows import Row, Table, read_table
-from ablmargin.errors import Fault, InputError, printable
+from ablmargin.errors import Fault, InputError, printable, shortened
 from ablmargin.intake import CaseRequest
 
 TYPO_LIKENESS = 0.85
@@ -74,7 +74,7 @@ def read_manifest(path: Path, defaults: Defaults | None = None) -> Manifest:
     Raises
     ------
     InputError
-        With everything that is wrong with it, by row and column; see :func:`ablmargin.batch.rows.read_table` for what
+        With everything that is wrong with it, by row and column, the first 50 faults in full; see :func:`ablmargin.batch.rows.read_table` for what
         keeps it from being read at all.
     """
     table = read_table(path)
@@ -88,7 +88,7 @@ def read_manifest(path: Path, defaults: Defaults | None = None) -> Manifest:
     ]
     faults = [*_twin_faults(groups), *(fault for group in groups for fault in group.faults())]
     if faults:
-        raise InputError(*sorted(faults, key=_row_of))
+        raise InputError(*shortened(table.name, sorted(faults, key=_row_of)))
     settled = defaults or Defaults()
     rows = [row for group in groups for row in _manifest_rows(group)]
     cases = [ManifestCase(request=group.request(settled), lesion_ids=group.lesion_ids_of_result) for group in groups]

@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ablmargin.errors import Fault, InputError, printable
+from ablmargin.errors import Fault, InputError, printable, shortened
 
 FLAGS: Mapping[str, bool] = {
     **dict.fromkeys(("true", "yes", "y", "1", "1.0"), True),
@@ -48,7 +48,7 @@ def read_table(path: Path) -> Table:
     Raises
     ------
     InputError
-        MANIFEST_UNREADABLE, MANIFEST_ENCODING, MANIFEST_COLUMN, MANIFEST_ROW, with all rows at fault; MANIFEST_EMPTY.
+        MANIFEST_UNREADABLE, MANIFEST_ENCODING, MANIFEST_COLUMN, MANIFEST_ROW, with the rows at fault, 50 in full; MANIFEST_EMPTY.
     """
     try:
         content = path.read_bytes()
@@ -128,7 +128,7 @@ def _table(path: Path, lines: Sequence[Sequence[str]]) -> Table:
     rows = [(number, [cell.strip() for cell in line]) for number, line in enumerate(lines[1:], start=2) if any(line)]
     faults = [*_header_faults(path, header, rows), *_row_faults(path, header, rows)]
     if faults:
-        raise InputError(*faults)
+        raise InputError(*shortened(path.name, faults))
     return Table(
         name=path.name,
         columns=tuple(name for name in header if name),

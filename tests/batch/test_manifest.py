@@ -267,6 +267,26 @@ def test_all_faults_of_all_rows_at_once_in_their_order(rows, write):
     assert numbers == sorted(numbers)
 
 
+def test_of_a_disk_that_is_not_there_fifty_faults_are_told_and_the_others_counted(rows, write):
+    gone = [
+        dict(rows[0], case_id=f"c{number}", lesion_id="1", pre="none/a", tumor="none/b" if number % 2 else "")
+        for number in range(100)
+    ]
+    with pytest.raises(InputError) as caught:
+        read_manifest(write(gone))
+    *shown, rest = caught.value.faults
+    assert len(shown) == 50
+    assert rest.found == "150 more faults (75 in pre, 38 in tumor, 37 in tumor/tumor_point/tumor_axis)"
+
+
+def test_of_rows_with_wrong_numbers_of_cells_too(tmp_path):
+    (tmp_path / "m.csv").write_text("case_id,pre\n" + "a,b,c\n" * 1000)
+    with pytest.raises(InputError) as caught:
+        read_manifest(tmp_path / "m.csv")
+    assert len(caught.value.faults) == 51
+    assert caught.value.faults[-1].found == "950 more faults"
+
+
 @pytest.mark.parametrize(
     ("second", "column"),
     [
