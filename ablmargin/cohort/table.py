@@ -12,14 +12,13 @@ from ablmargin.case import RasMutation
 from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, THRESHOLDS_MM, Verdict
 from ablmargin.cohort.followup import FOLLOWUP_COLUMNS, followup_of
 from ablmargin.cohort.lesion import Findings, Lesion, State, ball_diameter_mm
-from ablmargin.errors import Fault, InputError
+from ablmargin.errors import Fault, InputError, shortened
 from ablmargin.report.palette import BANDS
 from ablmargin.results.files import read_results as read_rows
 from ablmargin.results.rows import ResultRows
 
 NEEDED = ("mam_mm", "verdict")
 COVERED_MM = (0, 5, 10)
-SHOWN_FAULTS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +52,7 @@ def read_results(place: Path) -> Results:
         lesions.append(lesion)
         faults += told
     if faults:
-        raise InputError(*_shortened(place, faults))
+        raise InputError(*shortened(place.name, faults))
     return Results(
         lesions=tuple(lesions),
         followup_columns=tuple(name for name in FOLLOWUP_COLUMNS if name in found.carried),
@@ -74,19 +73,6 @@ def _column_faults(place: Path, found: ResultRows) -> Iterator[Fault]:
 
 def _fault(place: Path, found: str, expected: str, remedy: str) -> Fault:
     return Fault(code="COHORT_COLUMN", source=place.name, found=found, expected=expected, remedy=remedy)
-
-
-def _shortened(place: Path, faults: Sequence[Fault]) -> Iterator[Fault]:
-    """The first faults, and how many more there are."""
-    yield from faults[:SHOWN_FAULTS]
-    if len(faults) > SHOWN_FAULTS:
-        yield Fault(
-            code="COHORT_CELL",
-            source=place.name,
-            found=f"{len(faults) - SHOWN_FAULTS} more faults",
-            expected="none",
-            remedy="Mend those above first.",
-        )
 
 
 def _lesion(row: Mapping[str, Any], carried: Sequence[str], source: str) -> tuple[Lesion, list[Fault]]:
