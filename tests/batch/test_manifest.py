@@ -50,6 +50,16 @@ def test_paths_are_relative_to_the_manifest(cases):
     assert case.lesion_ids == ("1",)
 
 
+def test_they_are_relative_to_a_link_not_to_what_it_leads_to(cases, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    moved = tmp_path / "elsewhere" / "of_the_trial.csv"
+    moved.write_bytes((cases / "m.csv").read_bytes())
+    (cases / "link.csv").symlink_to(moved)
+    assert read_manifest(cases / "link.csv").cases == read_manifest(cases / "m.csv").cases
+    with pytest.raises(InputError, match="where there is nothing"):
+        read_manifest(moved)
+
+
 def test_lesions_of_a_case_share_images_and_are_put_in_the_order_of_their_names(rows, write):
     manifest = read_manifest(write(two_lesions(rows)))
     (case,) = manifest.cases
