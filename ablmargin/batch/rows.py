@@ -20,6 +20,8 @@ FLAGS: Mapping[str, bool] = {
 }
 """How people and programs write flags, in lower case."""
 _SEPARATORS = (",", ";", "\t")
+_TOLD_SEPARATOR = re.compile(r'\s*"?sep=([,;\t|])"?[ ,;\t|]*\r?\n', re.IGNORECASE)
+"""What Excel begins a file with, for itself."""
 _MOST_EXACT = 2**53
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,300})(\.\d+)?")
 _ID = re.compile(r"(?i:id)|.*_(?i:id)|.*ID")
@@ -27,7 +29,7 @@ _ID = re.compile(r"(?i:id)|.*_(?i:id)|.*ID")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One row: its number as a spreadsheet shows it, the header being row 1, and its cells by column, stripped."""
+    """One row: its number in the file, blank ones and the header counted, and its cells by column, stripped."""
 
     number: int
     cells: Mapping[str, str]
@@ -44,6 +46,8 @@ class Table:
 
 def read_table(path: Path) -> Table:
     """Read a CSV (separated by commas, semicolons or tabs; UTF-8 with or without BOM) or Parquet file.
+
+    Blank lines before the header are skipped, as is a line such as ``sep=;``, which decides the separator.
 
     Raises
     ------
@@ -74,13 +78,22 @@ def _csv_lines(path: Path, content: bytes) -> list[list[str]]:
     if "\0" in text:
         found, remedy = "null characters, as UTF-16 has them", "Save it as CSV UTF-8."
         raise InputError(_fault(path, "MANIFEST_ENCODING", found, "text in UTF-8", remedy))
-    header = text.partition("\n")[0]
-    separator = max(_SEPARATORS, key=header.count)
+    told = _TOLD_SEPARATOR.match(text)
+    separator = told[1] if told else _separator(text)
     try:
-        return [list(line) for line in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)]
+        lines = [list(line) for line in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)]
     except csv.Error as error:
         remedy = "Check its quotation marks."
         raise InputError(_fault(path, "MANIFEST_UNREADABLE", f"no CSV: {error}", "a table", remedy)) from None
+    if told:
+        lines[told[0].count("\n") - 1] = []
+    return lines
+
+
+def _separator(text: str) -> str:
+    """What the first line with anything in it has most of."""
+    lines = (line for line in io.StringIO(text) if line.strip("".join((*_SEPARATORS, " ", "\r", "\n"))))
+    return max(_SEPARATORS, key=next(lines, "").count)
 
 
 def _parquet_lines(path: Path, content: bytes) -> list[list[str]]:
@@ -124,8 +137,10 @@ def _is_exact(cell: str) -> bool:
 
 
 def _table(path: Path, lines: Sequence[Sequence[str]]) -> Table:
-    header = [cell.strip() for cell in lines[0]] if lines else []
-    rows = [(number, [cell.strip() for cell in line]) for number, line in enumerate(lines[1:], start=2) if any(line)]
+    first = next((number for number, line in enumerate(lines) if any(cell.strip() for cell in line)), len(lines))
+    header = [cell.strip() for cell in lines[first]] if lines[first:] else []
+    below = enumerate(lines[first + 1 :], start=first + 2)
+    rows = [(number, [cell.strip() for cell in line]) for number, line in below if any(line)]
     faults = [*_header_faults(path, header, rows), *_row_faults(path, header, rows)]
     if faults:
         raise InputError(*shortened(path.name, faults))

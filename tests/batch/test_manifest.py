@@ -134,6 +134,39 @@ def test_forms_of_csv_that_programs_write(cases, encoding, separator, newline):
     assert read_manifest(other).cases == read_manifest(cases / "m.csv").cases
 
 
+@pytest.mark.parametrize(
+    ("begin", "separator"),
+    [
+        ("\n", ","),
+        ("\r\n ;;\r\n", ";"),
+        (",,,,\n", ","),
+        ("sep=;\n", ";"),
+        ("sep=;\r\n\r\n", ";"),
+        ("\ufeffSEP=,\n", ","),
+        ("sep=\t\n", "\t"),
+        ('"sep=;"\n', ";"),
+        ("sep=|\n", "|"),
+    ],
+)
+def test_what_comes_before_the_header_is_skipped_and_counted(cases, begin, separator):
+    text = (cases / "m.csv").read_text().replace(",", separator)
+    other = cases / "other.csv"
+    other.write_bytes((begin + text).encode())
+    found, plain = read_manifest(other), read_manifest(cases / "m.csv")
+    assert found.cases == plain.cases
+    before = begin.count("\n")
+    assert [row.number - before for row in found.rows] == [row.number for row in plain.rows]
+    other.write_bytes((begin + text.replace("c1/pre", "none/pre")).encode())
+    assert faults_of(other) == [("MANIFEST_CELL", f"row {3 + before}, column pre")]
+
+
+def test_the_line_with_the_separator_decides(tmp_path):
+    """Without it the header's commas would: they are more."""
+    (tmp_path / "p").touch()
+    (tmp_path / "m.csv").write_text('sep=;\ncase_id;pre;post;tumor;ablation;"a,b,c,d,e,f"\nc;p;p;p;p;x\n')
+    assert read_manifest(tmp_path / "m.csv").carried_columns == ("a,b,c,d,e,f",)
+
+
 def test_parquet_is_the_same(cases, rows):
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     columns["ltp"] = [0, None, 1]
