@@ -80,10 +80,14 @@ def _in_fork(task: Task, connection: Connection) -> int:
 
 def _do(task: Task, connection: Connection) -> None:
     """Do a case in this process, send its outcome and end."""
-    from ablmargin.batch.work import CaseLog, work  # noqa: PLC0415 - loaded before
+    from ablmargin.batch.work import CaseLog, disk_failure, work  # noqa: PLC0415 - loaded before
 
     threading.Thread(target=_end_with_worker, daemon=True).start()
-    log = CaseLog(task.job.log)
+    try:
+        log = CaseLog(task.job.log)
+    except OSError as error:
+        connection.send(disk_failure(task.job, error))
+        os._exit(0)
     faulthandler.enable(log.file)
     _silence()
     _limit(task.limits.memory_bytes)

@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from ablmargin.batch.inputs import fingerprint_of, input_paths, stamp_of
@@ -16,7 +17,7 @@ from ablmargin.pipeline import analyze, now
 from ablmargin.report.casefolder import fill_case_folder, new_folder
 from ablmargin.wholeway import result_of
 
-INTERNAL = "INTERNAL_ERROR"
+INTERNAL, IO = "INTERNAL_ERROR", "IO_ERROR"
 _CODES: tuple[tuple[type[Exception], str], ...] = (
     (MissingExtraError, "EXTRA_MISSING"),
     (RegistrationError, "REGISTRATION_FAILED"),
@@ -56,17 +57,29 @@ def work(job: CaseJob, log: CaseLog) -> Outcome:
     except MemoryError:
         code, told = "CASE_MEMORY", "The memory that --memory allows wasn't enough."
     except OSError as error:
-        code, told = "IO_ERROR", f"{error.strerror or type(error).__name__}: {Path(str(error.filename or '')).name}"
+        code, told = IO, _told(error)
     except Exception as error:  # noqa: BLE001 - a bug of ours is told in its row, and must not end the batch
         code, told = INTERNAL, _bug(error, log)
     else:
         seconds = time.perf_counter() - started
-        log.say(f"finished in {seconds:.1f} s")
+        with suppress(OSError):
+            log.say(f"finished in {seconds:.1f} s")
         return Outcome(case_id=job.case_id, state="done", seconds=seconds)
     told = without_places(told.replace("\n", " "), job.request)
-    log.say(f"failed: {told}")
+    with suppress(OSError):  # a disk that is full fails it, and takes no line either
+        log.say(f"failed: {told}")
     seconds = time.perf_counter() - started
     return Outcome(case_id=job.case_id, state="failed", error_code=code, error=told, seconds=seconds)
+
+
+def disk_failure(job: CaseJob, error: OSError) -> Outcome:
+    """What comes of a case whose log can't even be opened."""
+    return Outcome(case_id=job.case_id, state="failed", error_code=IO, error=_told(error))
+
+
+def _told(error: OSError) -> str:
+    """What the system says, with the file's own name: folders may be named after patients."""
+    return f"{error.strerror or type(error).__name__}: {Path(str(error.filename or '')).name}"
 
 
 def _analyze(job: CaseJob, log: CaseLog) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import shutil
@@ -22,6 +23,7 @@ from ablmargin.batch.job import Analysis, CaseJob, Limits, digest_of, without_pl
 from ablmargin.batch.keeper import FORKS
 from ablmargin.batch.marker import is_finished
 from ablmargin.batch.supervise import carry_out, stop
+from ablmargin.batch.work import CaseLog, work
 from ablmargin.intake import CaseRequest
 
 EATER = "import time; eaten = b'x' * 700_000_000; time.sleep(60)"
@@ -123,6 +125,30 @@ def test_refused_input_is_not_tried_again(job, tmp_path):
     outcome = carry_out(job(program), Limits())
     assert (outcome.error_code, outcome.tries) == ("SEGMENTATION_FAILED", 1)
     assert (tmp_path / "tries").read_text() == "try\n"
+
+
+@pytest.mark.parametrize("taken", ["logs", "logs/c0.log"])
+def test_a_log_that_cannot_be_opened_is_told_and_the_case_not_tried_again(job, tmp_path, taken):
+    """As one that a colleague has made in a shared folder."""
+    if taken == "logs":
+        (tmp_path / "logs").touch()
+    else:
+        (tmp_path / "logs" / "c0.log").mkdir(parents=True)
+    outcome = carry_out(job(), Limits())
+    assert (outcome.state, outcome.error_code, outcome.tries) == ("failed", "IO_ERROR", 1)
+    assert outcome.error.endswith(f": {Path(taken).name}")
+
+
+def test_a_disk_that_is_full_for_the_log_too_is_told(job, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "smith" / "result.json"))
+
+    monkeypatch.setattr("ablmargin.batch.work._analyze", full)
+    monkeypatch.setattr(CaseLog, "say", full)
+    log = CaseLog(tmp_path / "c0.log")
+    with log.file:
+        outcome = work(job(), log)
+    assert (outcome.error_code, outcome.error) == ("IO_ERROR", "No space left on device: result.json")
 
 
 def test_a_stopped_run_ends_its_cases_at_once(job, tmp_path):
