@@ -14,6 +14,7 @@ from ablmargin.metrics.distance import signed_distances_mm
 from ablmargin.metrics.evidence import disagrees_with_raw, is_contradicted
 from ablmargin.metrics.shapes import extent_of, part_volumes_ml, without_cavities
 from ablmargin.metrics.surface import Surface
+from ablmargin.reasons import Reason, ReasonCode
 from ablmargin.result import LesionResult
 from ablmargin.volume import LabelMask, Structure
 
@@ -26,31 +27,40 @@ SAME_TUMOR_SHARE = 0.5
 """Of the smaller one's voxels, that two tumors share if they are probably one."""
 
 _CALLED = {Structure.TUMOR: "tumor", Structure.ABLATION_ZONE: "ablation zone"}
+_NOT_REVIEWED = {
+    Structure.TUMOR: ReasonCode.TUMOR_NOT_REVIEWED,
+    Structure.ABLATION_ZONE: ReasonCode.ZONE_NOT_REVIEWED,
+}
 
 
-def not_reviewed(masks: Iterable[LabelMask]) -> tuple[str, ...]:
-    """Why no verdict can rest on masks that nobody vouches for, as sentences."""
-    told = [
+def not_reviewed(masks: Iterable[LabelMask]) -> tuple[Reason, ...]:
+    """Why no verdict can rest on masks that nobody vouches for."""
+    return tuple(dict.fromkeys(_proposal(mask) for mask in masks if not mask.origin.reviewed))
+
+
+def _proposal(mask: LabelMask) -> Reason:
+    sentence = (
         f"The {_CALLED[mask.structure]} was outlined by the software ({mask.origin.method}"
         f"{', edited since' if mask.origin.edited else ''}) and not reviewed: if its outline is right, say so with --reviewed."
-        for mask in masks
-        if not mask.origin.reviewed
-    ]
-    return tuple(dict.fromkeys(told))
+    )
+    return Reason(code=_NOT_REVIEWED[mask.structure], sentence=sentence)
 
 
-def coarse_slices(masks: Sequence[LabelMask], *, slices_mm: Iterable[float] = ()) -> tuple[str, ...]:
-    """Why no verdict can rest on masks or images with slices this far apart, as sentences."""
+def coarse_slices(masks: Sequence[LabelMask], *, slices_mm: Iterable[float] = ()) -> tuple[Reason, ...]:
+    """Why no verdict can rest on masks or images with slices this far apart."""
     thickest = max([*slices_mm, *(mask.coarsest_spacing_mm for mask in masks)])
     if thickest < COARSE_SLICES_MM:
         return ()
-    return (f"With slices of {thickest:.1f} mm a margin can't be told to within the thresholds of 5 and 10 mm.",)
+    sentence = f"With slices of {thickest:.1f} mm a margin can't be told to within the thresholds of 5 and 10 mm."
+    return (Reason(code=ReasonCode.GEOM_COARSE, sentence=sentence),)
 
 
-def too_small(mask: LabelMask) -> str | None:
-    """Why a mask has too few voxels to tell its surface, as a sentence; None if it has enough."""
+def too_small(mask: LabelMask) -> Reason | None:
+    """Why a mask has too few voxels to tell its surface; None if it has enough."""
     size = _tiny_size(mask)
-    return None if size is None else f"The {mask.structure} mask has only {size}."
+    if size is None:
+        return None
+    return Reason(code=ReasonCode.MASK_TINY, sentence=f"The {mask.structure} mask has only {size}.")
 
 
 def shape_cautions(lesions: Iterable[Lesion], zones: Sequence[LabelMask]) -> tuple[Caution, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ablmargin.case import Case, Exam
 from ablmargin.contrastphase import ContrastPhase, PhaseReading, read_phase
 from ablmargin.errors import Caution
+from ablmargin.reasons import Reason, ReasonCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -16,7 +17,7 @@ class PhasedCase:
 
     case: Case
     cautions: tuple[Caution, ...]
-    hindrances: tuple[str, ...]
+    hindrances: tuple[Reason, ...]
 
 
 def with_phases(case: Case) -> PhasedCase:
@@ -108,19 +109,22 @@ def _differing(before: _Told, after: _Told) -> Iterator[Caution]:
         yield Caution(code="PHASES_DIFFER", message=message)
 
 
-def _unenhanced(told: _Told) -> Iterator[str]:
+def _unenhanced(told: _Told) -> Iterator[Reason]:
     if told.phase == ContrastPhase.UNENHANCED:
-        yield (
+        sentence = (
             f"The CT {told.when} is unenhanced {told.reason}: without contrast agent, the border of the {told.target} can't be "
             "seen well enough."
         )
+        yield Reason(code=ReasonCode.PHASE_UNENHANCED, sentence=sentence)
 
 
-def _arterial_beside(before: _Told, after: _Told) -> Iterator[str]:
+def _arterial_beside(before: _Told, after: _Told) -> Iterator[Reason]:
     phases = {before.phase, after.phase}
     if ContrastPhase.ARTERIAL in phases and len(phases) == 2:
         named = [told.phase or "one that can't be told" for told in (before, after)]
-        yield (
+        sentence = (
             f"The contrast phases {'may ' if None in phases else ''}differ: {named[0]} before and {named[1]} after ablation. "
             "Other vessels shine, so the alignment can't be checked by them."
         )
+        code = ReasonCode.PHASE_UNKNOWN if None in phases else ReasonCode.PHASES_DIFFER
+        yield Reason(code=code, sentence=sentence)

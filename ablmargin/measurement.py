@@ -21,6 +21,7 @@ from ablmargin.metrics.spreads import margin_sds_mm
 from ablmargin.metrics.surface import Surface
 from ablmargin.metrics.uncertainty import MarginBounds, bound_margin, sampling_error_p95_mm
 from ablmargin.metrics.zones import share_of_zones_near
+from ablmargin.reasons import Reason
 from ablmargin.registration.local_error import LocalError
 from ablmargin.result import LesionResult
 from ablmargin.target import Rule, Target
@@ -122,7 +123,7 @@ def _judgement(
     constrained: dict[float, bool],
     rule: Rule,
     *,
-    hindrances: tuple[str, ...],
+    hindrances: tuple[Reason, ...],
 ) -> Judgement:
     measured = {threshold: _measured(margin, bounds[kind], constrained=kind) for threshold, kind in constrained.items()}
     return judge(measured, rule.ras_mutation, hindrances=hindrances)

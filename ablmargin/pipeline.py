@@ -16,6 +16,7 @@ from ablmargin.metrics.livers import liver_across_gaps, liver_seen_in_either
 from ablmargin.metrics.surface import surface_of
 from ablmargin.preconditions import livers_around_targets, require_together
 from ablmargin.progress import Progress, Stopwatch, silent
+from ablmargin.reasons import Reason, ReasonCode
 from ablmargin.registration.enginename import EngineName
 from ablmargin.registration.engines import engine_named
 from ablmargin.registration.local_error import LocalError
@@ -305,13 +306,14 @@ def _mended_liver(case: Case, alignment: Alignment) -> tuple[LabelMask, tuple[Ca
     return mended, (Caution(code="LIVER_INCOMPLETE", message=message),)
 
 
-def _hindrances(case: Case, quality: RegistrationQuality) -> tuple[str, ...]:
+def _hindrances(case: Case, quality: RegistrationQuality) -> tuple[Reason, ...]:
     masks = [*(lesion.tumor for lesion in case.lesions), *case.zones]
     slices_mm = [max(exam.volume.geometry.spacing_mm) for exam in (case.pre, case.post)]
     slices_mm += [exam.record.slice_thickness_mm or 0.0 for exam in (case.pre, case.post)]
     found = [*not_reviewed(case.zones), *coarse_slices(masks, slices_mm=slices_mm), *_sizes([case.ablated])]
     if quality.quality == "failed":
-        found.insert(0, "The registration failed: " + " ".join(quality.reasons))
+        sentence = f"The registration failed: {' '.join(map(str, quality.reasons))}"
+        found.insert(0, Reason(code=ReasonCode.REGISTRATION_QUALITY_FAILED, sentence=sentence))
     else:
         found += quality.unquantified
     return tuple(found)
@@ -322,5 +324,5 @@ def _rule_for(lesion: Lesion, rule: Rule) -> Rule:
     return replace(rule, hindrances=(*rule.hindrances, *not_reviewed([lesion.tumor]), *_sizes([lesion.tumor])))
 
 
-def _sizes(masks: Iterable[LabelMask]) -> list[str]:
+def _sizes(masks: Iterable[LabelMask]) -> list[Reason]:
     return [reason for mask in masks if (reason := too_small(mask)) is not None]

@@ -9,6 +9,7 @@ from ablmargin.case import RasMutation
 from ablmargin.geometry import FloatArray, Geometry
 from ablmargin.metrics.shapes import taken_in_mm
 from ablmargin.metrics.surface import Surface, surface_of
+from ablmargin.reasons import Reason
 from ablmargin.volume import LabelMask
 
 
@@ -38,12 +39,12 @@ class Rule:
     """What a margin is judged by, and with how much doubt.
 
     ``contour_sd_mm`` is the standard deviation of one drawn contour; a mask whose origin tells a larger one has that.
-    ``hindrances`` are reasons, as sentences, why these images or masks can't carry a verdict.
+    ``hindrances`` are the reasons why these images or masks can't carry a verdict.
     """
 
     ras_mutation: RasMutation
     contour_sd_mm: float
-    hindrances: tuple[str, ...] = ()
+    hindrances: tuple[Reason, ...] = ()
     seed: int = 0
 
     def contours_sd_mm(self, *masks: LabelMask) -> float:

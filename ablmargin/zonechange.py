@@ -12,6 +12,7 @@ from ablmargin.case import Case
 from ablmargin.errors import Caution
 from ablmargin.geometry import Array, BoolArray, FloatArray, PointTransform
 from ablmargin.hazards import ACCEPTABLE
+from ablmargin.reasons import Reason, ReasonCode
 from ablmargin.volume import LabelMask, Volume
 
 CHANGED_HU = 10.0
@@ -38,7 +39,7 @@ class UnseenZones:
     """What is to know of zones that an exam doesn't show, and why no verdict can rest on them."""
 
     cautions: tuple[Caution, ...] = ()
-    hindrances: tuple[str, ...] = ()
+    hindrances: tuple[Reason, ...] = ()
 
 
 def unseen_zones(case: Case, pre_from_post: PointTransform, accepted: Collection[str] = ()) -> UnseenZones:
@@ -59,11 +60,16 @@ def unseen_zones(case: Case, pre_from_post: PointTransform, accepted: Collection
     return UnseenZones(
         cautions=tuple(_caution(name, change_hu, is_accepted=is_accepted) for name, change_hu in unseen),
         hindrances=tuple(
-            f"{name}: the exam after ablation shows no change there ({change_hu:+.0f} HU): it may be the one before once more."
+            _unchanged(name, change_hu)
             for name, change_hu in unseen
             if abs(change_hu) < UNCHANGED_HU and not is_accepted
         ),
     )
+
+
+def _unchanged(name: str, change_hu: float) -> Reason:
+    sentence = f"{name}: the exam after ablation shows no change there ({change_hu:+.0f} HU): it may be the one before once more."
+    return Reason(code=ReasonCode.ABLATION_UNSEEN, sentence=sentence)
 
 
 def _caution(name: str, change_hu: float, *, is_accepted: bool) -> Caution:

@@ -29,6 +29,7 @@ from ablmargin.clinical.criteria import COARSE_SLICES_MM, THRESHOLDS_MM, Verdict
 from ablmargin.clinical.criteria import Measured as Bounded
 from ablmargin.hindrances import NOTABLE_EXCUSE_MM
 from ablmargin.metrics.uncertainty import sampling_error_p95_mm
+from ablmargin.reasons import Reason, ReasonCode
 
 LIMIT_MM = 0.3
 MARKS = {"right": " ", "told": "~", "wrong": "!"}
@@ -44,7 +45,7 @@ def verdict_on(found: Measured, slice_mm: float) -> Verdict:
     doubt = minimum_doubt_mm(found, slice_mm)
     bounded = Bounded(minimum_mm=found.minimum_mm, lower_mm=found.minimum_mm - doubt, upper_mm=found.minimum_mm + doubt)
     hindered = found.excused_mm > NOTABLE_EXCUSE_MM or slice_mm >= COARSE_SLICES_MM
-    hindrances = ("The voxels can't carry a verdict.",) if hindered else ()
+    hindrances = (Reason(code=ReasonCode.CAPSULE_UNCLEAR, sentence="The voxels can't tell."),) if hindered else ()
     return judge(dict.fromkeys(THRESHOLDS_MM, bounded), RasMutation.WILD_TYPE, hindrances=hindrances).verdict
 
 

@@ -226,7 +226,7 @@ def wrong_checks(rows: Sequence[Row], data: Path) -> Iterator[Check]:
     pairs = [make_pair(plan, data) for plan in plans(["phantom"], WRONG_PAIRS + 1)]
     grades = []
     for what, quality in (*wrong_grades(pairs[:-1], pairs[-1]), *wrong_at_one_of_two(make_pair(TWO_TUMORS, data))):
-        print(f"wrong: {what:24s} {quality.quality:8s} {' '.join(quality.reasons)}", flush=True)
+        print(f"wrong: {what:24s} {quality.quality:8s} {' '.join(map(str, quality.reasons))}", flush=True)
         grades.append(quality.quality)
     yield Check(name=f"wrong alignments of {len(grades)} graded good", value=grades.count("good"), most=0)
     known = {row.plan: row.quality for row in rows}

@@ -92,8 +92,9 @@ def test_no_verdict_without_contrast_agent(told, looks):
     phased = told(("portal venous", "portal venous"), ("unenhanced", looks))
     assert _codes(phased) == ["PHASES_DIFFER"]
     (reason,) = phased.hindrances
-    assert reason.startswith("The CT after ablation is unenhanced")
-    assert "ablation zone" in reason
+    assert reason.code == "PHASE_UNENHANCED"
+    assert reason.sentence.startswith("The CT after ablation is unenhanced")
+    assert "ablation zone" in reason.sentence
 
 
 def test_pixels_outweigh_a_word(told):
@@ -116,8 +117,8 @@ def test_pixels_outweigh_a_word(told):
 )
 def test_an_arterial_exam_carries_no_verdict_beside_another_phase(told, before, after, hindered):
     phased = told((None, before), (None, after))
-    assert bool(phased.hindrances) is hindered
     unlike = ["PHASE_UNKNOWN"] if None in (before, after) else ["PHASES_DIFFER"]
+    assert [reason.code for reason in phased.hindrances] == unlike * hindered
     assert _codes(phased) == ([] if before == after else unlike)
 
 

@@ -114,8 +114,8 @@ def test_a_liver_that_ends_within_the_tumor_carries_no_verdict(begins_mm, is_tol
     liver = LabelMask(voxels=points[..., 2] > begins_mm, geometry=GRID, structure=Structure.LIVER)
     zone = ball((0, 0, 5), 15, Structure.ABLATION_ZONE)
     judgement = measured(ball((0, 0, 0), 8, Structure.TUMOR), Target.of(zone, liver)).judgement
-    told = [reason for reason in judgement.reasons if "outside the liver's outline" in reason]
-    assert bool(told) is is_told
+    told = [reason.code for reason in judgement.reasons if "outside the liver's outline" in reason.sentence]
+    assert told == ["TUMOR_BEYOND_LIVER"] * is_told
     assert judgement.verdict is not Verdict.ADEQUATE
 
 
@@ -175,6 +175,7 @@ class TestProposedOutlines:
         lesion = measured(ball((0, 0, 11), 6, Structure.TUMOR), Target.of(zone, liver))
         assert lesion.judges_constrained
         assert (PROPOSED_LIVER in lesion.judgement.reasons) is not reviewed
+        assert PROPOSED_LIVER.code == "LIVER_NOT_REVIEWED"
         assert (lesion.judgement.verdict is Verdict.INDETERMINATE) is not reviewed
 
     def test_far_from_the_capsule_a_proposed_liver_hinders_nothing(self):
@@ -196,4 +197,5 @@ class TestProposedOutlines:
         ).lesions
         assert drawn.judgement.verdict is Verdict.ADEQUATE
         assert proposed.judgement.verdict is Verdict.INDETERMINATE
-        assert "By the numbers alone: the lower 95 % bound" in proposed.judgement.reasons[-1]
+        assert [reason.code for reason in proposed.judgement.reasons] == ["TUMOR_NOT_REVIEWED", "LOWER_BOUND_REACHES"]
+        assert "By the numbers alone: the lower 95 % bound" in proposed.judgement.reasons[-1].sentence

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_cases import good_quality, measured_case
+from report_cases import failed_quality, measured_case
 
 import ablmargin
 from ablmargin import Analysis, InputError, LabelMask, RasMutation, Structure, Verdict, Volume
@@ -134,7 +134,7 @@ def test_at_a_glance(analysis):
 
 
 def test_a_withheld_case_shows_no_margin():
-    case = measured_case(quality=good_quality(quality="failed", reasons=("Livers differ.",)))
+    case = measured_case(quality=failed_quality())
     page = Analysis(case)._repr_html_()
     assert "withheld" in page
     assert "not known" in page

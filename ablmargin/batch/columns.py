@@ -28,7 +28,7 @@ _COVERED_MM = range(11)
 
 CASE_PART = _all("text", "status", "case_verdict", "ras_mutation", "point_of_reference")
 LESION_PART = (
-    *_all("text", "verdict", "point_verdict", "reasons"),
+    *_all("text", "verdict", "point_verdict", "reasons", "reason_codes"),
     *_all("number", "required_margin_mm", "mam_mm", "mam_lower_mm", "mam_upper_mm"),
     *_all("text", "bounds_of"),
     *_all("number", "mam_corrected_mm", "mam_raw_mm", "mam_rigid_mm", "mam_constrained_mm", "probability_adequate"),
@@ -52,7 +52,8 @@ LESION_PART = (
     *_all("flag", "thinnest_at_vessel"),
 )
 REGISTRATION_PART = (
-    *_all("text", "registration_quality", "registration_reasons", "registration_method"),
+    *_all("text", "registration_quality", "registration_reasons", "registration_reason_codes"),
+    *_all("text", "registration_method"),
     *_all("number", "registration_sd_mm", "registration_liver_dice", "registration_liver_hd95_mm"),
     *_all("number", "registration_liver_asd_mm", "registration_jacobian_min", "registration_folded_share"),
     *_all("number", "registration_inverse_consistency_mm", "registration_engine_distance_mm"),
@@ -100,6 +101,10 @@ def lesion_cells(record: Mapping[str, Any], lesion_id: str) -> dict[str, Any]:
     flat |= {"case_verdict": record["verdict"]}
     flat |= flattened({**lesions[lesion_id], "liver_segments": _segments(lesions[lesion_id])})
     flat |= flattened({part: record[part] for part in ("registration", "inputs", "timings_s")})
+    flat |= {
+        "reason_codes": _each_once(lesions[lesion_id]),
+        "registration_reason_codes": _each_once(record["registration"]),
+    }
     flat |= _mask_cells(record["masks"], lesion_id)
     flat |= {
         "warnings": " ".join(dict.fromkeys(warning["code"] for warning in record["warnings"])),
@@ -131,6 +136,12 @@ def flattened(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + name] = value
     return flat
+
+
+def _each_once(reasoned: Mapping[str, Any] | None) -> str | None:
+    """The codes of a lesion's or a registration's reasons; None where there is none, or in files from before codes."""
+    codes = (reasoned or {}).get("reason_codes")
+    return None if codes is None else " ".join(dict.fromkeys(codes))
 
 
 def _segments(lesion: Mapping[str, Any]) -> str | None:

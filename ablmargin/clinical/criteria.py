@@ -8,11 +8,12 @@ hand in two dimensions on CT weeks after ablation; a 3-D minimum is by construct
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
 from ablmargin.case import RasMutation
+from ablmargin.reasons import Reason, ReasonCode
 
 COARSE_SLICES_MM = 4.0
 """From this slice spacing on no verdict rests on a margin: a vessel's groove through an ablation zone, 1.5 to 3 mm in radius,
@@ -76,17 +77,17 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """The verdict on one lesion and why."""
+    """The verdict on one lesion and why: what hinders it, if anything does, and at last what the numbers say."""
 
     required_margin_mm: float
     point_verdict: Verdict
     verdict: Verdict
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     by_threshold: Mapping[float, Verdict]
 
 
 def judge(
-    measured: Mapping[float, Measured], ras_mutation: RasMutation, *, hindrances: Sequence[str] = ()
+    measured: Mapping[float, Measured], ras_mutation: RasMutation, *, hindrances: Sequence[Reason] = ()
 ) -> Judgement:
     """Compare a minimum margin with what the patient's RAS status requires, and with the other threshold.
 
@@ -96,8 +97,8 @@ def judge(
         For each of :data:`THRESHOLDS_MM` the minimum that it is compared with: which tissue can be asked for below the
         capsule depends on how much is required.
     ras_mutation : RasMutation
-    hindrances : sequence of str
-        Reasons, as sentences, why these images or masks can't carry a verdict; any of them makes it indeterminate.
+    hindrances : sequence of Reason
+        Why these images or masks can't carry a verdict; any of them makes it indeterminate.
 
     Returns
     -------
@@ -108,7 +109,7 @@ def judge(
     --------
     >>> measured = dict.fromkeys(THRESHOLDS_MM, Measured(minimum_mm=7.1, lower_mm=5.6, upper_mm=9.0))
     >>> judgement = judge(measured, RasMutation.WILD_TYPE)
-    >>> judgement.verdict.value, judgement.reasons[0]
+    >>> judgement.verdict.value, str(judgement.reasons[0])
     ('adequate', 'The lower 95 % bound of the margin, 5.6 mm, reaches the required 5 mm.')
     >>> judge(measured, RasMutation.UNKNOWN).verdict.value
     'inadequate'
@@ -127,7 +128,7 @@ def judge(
         required_margin_mm=required,
         point_verdict=Verdict.ADEQUATE if measured[required].minimum_mm >= required else Verdict.INADEQUATE,
         verdict=by_threshold[required],
-        reasons=(*hindrances, f"By the numbers alone: {told[0].lower()}{told[1:]}" if hindrances else told),
+        reasons=(*hindrances, _by_numbers_alone(told) if hindrances else told),
         by_threshold=by_threshold,
     )
 
@@ -142,20 +143,25 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return min(verdicts, key=order.index)
 
 
-def _compare(measured: Measured, required_mm: float) -> tuple[Verdict, str]:
+def _compare(measured: Measured, required_mm: float) -> tuple[Verdict, Reason]:
     lower, upper = measured.lower_mm, measured.upper_mm
     if lower is None or upper is None:
-        return Verdict.INDETERMINATE, "The error of the registration isn't known, so the margin has no bounds."
+        sentence = "The error of the registration isn't known, so the margin has no bounds."
+        return Verdict.INDETERMINATE, Reason(code=ReasonCode.BOUNDS_UNKNOWN, sentence=sentence)
     low, high, required = _told(lower, required_mm), _told(upper, required_mm), f"{required_mm:.0f}"
     if lower >= required_mm:
-        return Verdict.ADEQUATE, f"The lower 95 % bound of the margin, {low} mm, reaches the required {required} mm."
+        sentence = f"The lower 95 % bound of the margin, {low} mm, reaches the required {required} mm."
+        return Verdict.ADEQUATE, Reason(code=ReasonCode.LOWER_BOUND_REACHES, sentence=sentence)
     if upper < required_mm:
-        return (
-            Verdict.INADEQUATE,
-            f"The upper 95 % bound of the margin, {high} mm, stays below the required {required} mm.",
-        )
-    reason = f"The required {required} mm lies between the margin's 95 % bounds, {low} and {high} mm."
-    return Verdict.INDETERMINATE, reason
+        sentence = f"The upper 95 % bound of the margin, {high} mm, stays below the required {required} mm."
+        return Verdict.INADEQUATE, Reason(code=ReasonCode.UPPER_BOUND_BELOW, sentence=sentence)
+    sentence = f"The required {required} mm lies between the margin's 95 % bounds, {low} and {high} mm."
+    return Verdict.INDETERMINATE, Reason(code=ReasonCode.REQUIRED_BETWEEN_BOUNDS, sentence=sentence)
+
+
+def _by_numbers_alone(reason: Reason) -> Reason:
+    """What the numbers say where something keeps them from deciding."""
+    return replace(reason, sentence=f"By the numbers alone: {reason.sentence[0].lower()}{reason.sentence[1:]}")
 
 
 def _told(value_mm: float, required_mm: float) -> str:

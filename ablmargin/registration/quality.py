@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ablmargin.geometry import Triple
+from ablmargin.reasons import Reason, ReasonCode
 from ablmargin.registration.agreement import LEAST_CORRELATION, LiverAgreement, TextureAgreement
 
 Grade = Literal["good", "doubtful", "failed"]
+Finding = tuple[Grade, Reason]
 _GRADES: tuple[Grade, ...] = ("good", "doubtful", "failed")
 
 LEAST_DICE = 0.85
@@ -50,8 +52,8 @@ class RegistrationQuality:
     inverse_consistency_mm: float | None
     sd_mm: float | None
     quality: Grade
-    reasons: tuple[str, ...]
-    unquantified: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...]
+    unquantified: tuple[Reason, ...] = ()
     engine_distance_mm: float | None = None
 
 
@@ -60,8 +62,8 @@ class Grading:
     """The outcome of :func:`grade`; fields as in :class:`RegistrationQuality`."""
 
     quality: Grade
-    reasons: tuple[str, ...]
-    unquantified: tuple[str, ...]
+    reasons: tuple[Reason, ...]
+    unquantified: tuple[Reason, ...]
 
 
 def worst_of(qualities: Sequence[RegistrationQuality]) -> RegistrationQuality:
@@ -92,7 +94,7 @@ def grade(
     sd_mm: float | None,
     volume_change: float,
 ) -> Grading:
-    """The worst grade that any finding asks for, and all findings as sentences.
+    """The worst grade that any finding asks for, and all findings as reasons.
 
     Where the phases don't match, an uncertain place of the tumor is enough to fail: nothing else vouches for it.
 
@@ -122,47 +124,58 @@ def grade(
     )
 
 
-def _liver_findings(livers: LiverAgreement) -> Iterator[tuple[Grade, str]]:
+def _finding(level: Grade, code: ReasonCode, sentence: str) -> Finding:
+    return level, Reason(code=code, sentence=sentence)
+
+
+def _liver_findings(livers: LiverAgreement) -> Iterator[Finding]:
     if livers.folded_share > 0:
         level: Grade = "failed" if livers.folded_share > FAILED_FOLDED_SHARE else "doubtful"
-        yield level, f"The map folds in {livers.folded_share:.2%} of the liver."
+        sentence = f"The map folds in {livers.folded_share:.2%} of the liver."
+        yield _finding(level, ReasonCode.REGISTRATION_FOLDS, sentence)
     if livers.dice < DOUBTFUL_DICE:
         level = "failed" if livers.dice < LEAST_DICE else "doubtful"
-        yield level, f"The aligned livers overlap with a Dice of only {livers.dice:.2f} (expected: {DOUBTFUL_DICE})."
+        sentence = f"The aligned livers overlap with a Dice of only {livers.dice:.2f} (expected: {DOUBTFUL_DICE})."
+        yield _finding(level, ReasonCode.LIVERS_OVERLAP_LITTLE, sentence)
     if not livers.asd_mm <= DOUBTFUL_ASD_MM:
         level = "failed" if not livers.asd_mm <= FAILED_ASD_MM else "doubtful"
-        yield level, f"The aligned livers' surfaces are {livers.asd_mm:.1f} mm apart on average."
+        sentence = f"The aligned livers' surfaces are {livers.asd_mm:.1f} mm apart on average."
+        yield _finding(level, ReasonCode.LIVERS_APART, sentence)
 
 
-def _texture_findings(
-    textures: TextureAgreement, better_shift_mm: Triple, *, phases_match: bool
-) -> Iterator[tuple[Grade, str]]:
+def _texture_findings(textures: TextureAgreement, better_shift_mm: Triple, *, phases_match: bool) -> Iterator[Finding]:
     if not phases_match:
-        reason = "The two CTs seem to be in different contrast phases, or they show little in common"
-        yield "doubtful", f"{reason} (correlation {textures.correlation:.2f})."
+        told = "The two CTs seem to be in different contrast phases, or they show little in common"
+        sentence = f"{told} (correlation {textures.correlation:.2f})."
+        yield _finding("doubtful", ReasonCode.PHASES_SEEM_TO_DIFFER, sentence)
     elif textures.correlation < LEAST_CORRELATION:
-        yield "doubtful", f"The aligned livers look different inside (correlation {textures.correlation:.2f})."
+        sentence = f"The aligned livers look different inside (correlation {textures.correlation:.2f})."
+        yield _finding("doubtful", ReasonCode.TEXTURES_DIFFER, sentence)
     if phases_match and textures.correlation_near < LEAST_CORRELATION_NEAR:
-        reason = "The ablation zone's mask may be misplaced: around it the two CTs look different"
-        yield "doubtful", f"{reason} (correlation {textures.correlation_near:.2f})."
+        told = "The ablation zone's mask may be misplaced: around it the two CTs look different"
+        sentence = f"{told} (correlation {textures.correlation_near:.2f})."
+        yield _finding("doubtful", ReasonCode.TEXTURES_DIFFER_NEAR_ZONE, sentence)
     shift_mm = math.hypot(*better_shift_mm)
     if phases_match and shift_mm > LARGEST_SHIFT_NEAR_MM:
-        yield "doubtful", f"Around the tumor the two CTs would agree better {shift_mm:.1f} mm away."
+        sentence = f"Around the tumor the two CTs would agree better {shift_mm:.1f} mm away."
+        yield _finding("doubtful", ReasonCode.TEXTURES_SHIFTED, sentence)
 
 
-def _error_findings(sd_mm: float | None, failed_sd_mm: float) -> Iterator[tuple[Grade, str]]:
+def _error_findings(sd_mm: float | None, failed_sd_mm: float) -> Iterator[Finding]:
     if sd_mm is not None and not sd_mm <= DOUBTFUL_SD_MM:
         level: Grade = "failed" if not sd_mm <= failed_sd_mm else "doubtful"
-        yield level, f"The tumor's place after alignment is uncertain by {sd_mm:.1f} mm (sd by component)."
+        sentence = f"The tumor's place after alignment is uncertain by {sd_mm:.1f} mm (sd by component)."
+        yield _finding(level, ReasonCode.TUMOR_PLACE_UNCERTAIN, sentence)
 
 
-def _map_findings(
-    volume_change: float, inverse_consistency_mm: float, *, both_ways: bool
-) -> Iterator[tuple[Grade, str]]:
+def _map_findings(volume_change: float, inverse_consistency_mm: float, *, both_ways: bool) -> Iterator[Finding]:
     if not both_ways:
-        yield "doubtful", "The alignment from post to pre folds near the liver, so only the opposite one was used."
+        sentence = "The alignment from post to pre folds near the liver, so only the opposite one was used."
+        yield _finding("doubtful", ReasonCode.REGISTRATION_ONE_WAY, sentence)
     if not inverse_consistency_mm <= LARGEST_INCONSISTENCY_MM:
-        reason = "From pre to post and back, the tumor ends"
-        yield "doubtful", f"{reason} {inverse_consistency_mm:.1f} mm from where it was: a mask may be misplaced."
+        told = "From pre to post and back, the tumor ends"
+        sentence = f"{told} {inverse_consistency_mm:.1f} mm from where it was: a mask may be misplaced."
+        yield _finding("doubtful", ReasonCode.REGISTRATION_INCONSISTENT, sentence)
     if abs(volume_change) > LARGEST_VOLUME_CHANGE:
-        yield "doubtful", f"The alignment changes the tumor's volume by {volume_change:+.0%}."
+        sentence = f"The alignment changes the tumor's volume by {volume_change:+.0%}."
+        yield _finding("doubtful", ReasonCode.TUMOR_VOLUME_CHANGED, sentence)

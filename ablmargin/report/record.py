@@ -27,6 +27,7 @@ TOLD_ANYWAY = {
     "required_margin_mm",
     "verdict",
     "reasons",
+    "reason_codes",
     "verdicts_by_threshold",
     "liver_segments",
     "outside_segments_share",
@@ -163,7 +164,8 @@ def _registration_record(quality: RegistrationQuality) -> dict[str, Any]:
         "inverse_consistency_mm": rounded(quality.inverse_consistency_mm, 3),
         "sd_mm": rounded(quality.sd_mm, 3),
         "quality": quality.quality,
-        "reasons": list(quality.reasons),
+        "reasons": [reason.sentence for reason in quality.reasons],
+        "reason_codes": [reason.code.value for reason in quality.reasons],
         "engine_distance_mm": rounded(quality.engine_distance_mm, 3),
     }
 
@@ -232,7 +234,8 @@ def _judgement_record(lesion: LesionResult) -> dict[str, Any]:
         "point_verdict": judgement.point_verdict.value,
         "probability_adequate": rounded(chance, 4),
         "verdict": judgement.verdict.value,
-        "reasons": list(judgement.reasons),
+        "reasons": [reason.sentence for reason in judgement.reasons],
+        "reason_codes": [reason.code.value for reason in judgement.reasons],
         "verdicts_by_threshold": {f"{mm:g}": Verdict(verdict).value for mm, verdict in judgement.by_threshold.items()},
     }
 

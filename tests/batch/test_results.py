@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from pyarrow import parquet
-from report_cases import good_quality, measured_case
+from report_cases import measured_case, withheld_case
 
 from ablmargin.batch.columns import ALL_COLUMNS, failure_cells, lesion_cells
 from ablmargin.batch.journal import Journal
@@ -34,9 +34,7 @@ def two_tumors():
 
 @pytest.fixture(scope="module")
 def withheld():
-    reason = "The livers overlap by only 0.41 (Dice)."
-    quality = good_quality(quality="failed", liver_dice=0.41, reasons=(reason,))
-    return measured_case(quality=quality, hindrances=(f"The registration failed: {reason}",))
+    return withheld_case()
 
 
 def manifest_of(tmp_path, rows, carried=()):
@@ -117,6 +115,27 @@ def test_a_withheld_case_has_no_numbers_but_its_reasons(withheld, tmp_path):
     assert (row["status"], row["verdict"], row["mam_mm"], row["error_code"]) == ("withheld", "indeterminate", "", "")
     assert row["registration_quality"] == "failed"
     assert "0.41" in row["registration_reasons"]
+    assert row["reason_codes"].startswith("REGISTRATION_QUALITY_FAILED ")
+    assert row["registration_reason_codes"] == "LIVERS_OVERLAP_LITTLE"
+
+
+def test_codes_stand_beside_sentences_each_once_the_first_seen_first(two_tumors):
+    record = result_record(two_tumors)
+    first, second = record["lesions"]
+    first["reason_codes"] = ["TUMOR_NOT_REVIEWED", "MASK_TINY", "TUMOR_NOT_REVIEWED", "BOUNDS_UNKNOWN"]
+    assert lesion_cells(record, "1")["reason_codes"] == "TUMOR_NOT_REVIEWED MASK_TINY BOUNDS_UNKNOWN"
+    assert lesion_cells(record, "seg-7")["reason_codes"] == " ".join(second["reason_codes"])
+    assert lesion_cells(record, "1")["registration_reason_codes"] == ""
+
+
+def test_results_from_before_codes_have_none(two_tumors):
+    record = result_record(two_tumors)
+    for reasoned in (*record["lesions"], record["registration"]):
+        del reasoned["reason_codes"]
+    cells = lesion_cells(record, "1")
+    assert (cells["reason_codes"], cells["registration_reason_codes"]) == (None, None)
+    assert cells["reasons"]
+    assert lesion_cells(record | {"registration": None}, "1")["registration_reason_codes"] is None
 
 
 def test_lesions_without_a_result_say_why(two_tumors, tmp_path):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from ablmargin.case import RasMutation
 from ablmargin.clinical.criteria import THRESHOLDS_MM, Measured, Verdict, judge, worst
 from ablmargin.clinical.direction import direction_in_words
+from ablmargin.reasons import Reason, ReasonCode
 
 
 def measured(minimum: float, lower: float | None, upper: float | None) -> dict[float, Measured]:
@@ -38,9 +39,10 @@ def test_without_bounds_nothing_is_adequate_but_the_point_is_told():
 
 
 def test_a_hindrance_comes_first_and_makes_everything_indeterminate():
-    judgement = judge(measured(20.0, 18.0, 22.0), RasMutation.WILD_TYPE, hindrances=["Slices too thick."])
+    thick = Reason(code=ReasonCode.GEOM_COARSE, sentence="Slices too thick.")
+    judgement = judge(measured(20.0, 18.0, 22.0), RasMutation.WILD_TYPE, hindrances=[thick])
     assert judgement.verdict is Verdict.INDETERMINATE
-    assert judgement.reasons[0] == "Slices too thick."
+    assert judgement.reasons[0] == thick
     assert set(judgement.by_threshold.values()) == {Verdict.INDETERMINATE}
 
 
@@ -55,6 +57,25 @@ def test_what_is_shown_for_a_threshold_does_not_depend_on_the_mutation(ras):
     judgement = judge(per_threshold, ras)
     assert judgement.by_threshold == {5.0: Verdict.INADEQUATE, 10.0: Verdict.ADEQUATE}
     assert judgement.verdict is judgement.by_threshold[judgement.required_margin_mm]
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "code"),
+    [
+        (5.0, 9.0, ReasonCode.LOWER_BOUND_REACHES),
+        (1.0, 4.99, ReasonCode.UPPER_BOUND_BELOW),
+        (4.99, 5.0, ReasonCode.REQUIRED_BETWEEN_BOUNDS),
+        (None, None, ReasonCode.BOUNDS_UNKNOWN),
+        (None, 4.0, ReasonCode.BOUNDS_UNKNOWN),
+    ],
+)
+def test_what_the_numbers_say_is_the_last_reason_whatever_hinders(lower, upper, code):
+    numbers = measured(4.995, lower, upper)
+    (plain,) = judge(numbers, RasMutation.WILD_TYPE).reasons
+    tiny = Reason(code=ReasonCode.MASK_TINY, sentence="The tumor mask has only 1 voxel.")
+    first, last = judge(numbers, RasMutation.WILD_TYPE, hindrances=[tiny]).reasons
+    assert (plain.code, first.code, last.code) == (code, ReasonCode.MASK_TINY, code)
+    assert last.sentence == f"By the numbers alone: {plain.sentence[0].lower()}{plain.sentence[1:]}"
 
 
 @given(lower=st.floats(-20, 40), width=st.floats(0, 20), wider=st.floats(0, 10), ras=st.sampled_from(RasMutation))
@@ -109,4 +130,4 @@ def test_directions(vector, words):
 )
 def test_reasons_never_contradict_themselves_by_rounding(lower, upper, words):
     (reason,) = judge(measured(lower, lower, upper), RasMutation.WILD_TYPE).reasons
-    assert words in reason
+    assert words in reason.sentence

@@ -159,10 +159,13 @@ def test_a_verdict_waits_until_proposals_are_reviewed(pair, tmp_path, capsys):
     first = result_in(tmp_path / "first")
     assert first["verdict"] == "indeterminate"
     assert "and not reviewed" in " ".join(first["lesions"][0]["reasons"])
+    hindering = {"ZONE_NOT_REVIEWED", "TUMOR_NOT_REVIEWED"}
+    assert hindering <= set(first["lesions"][0]["reason_codes"])
     assert {mask["source"] for mask in first["masks"]} == {"reader", "point"}
     assert main(["analyze", *words, "--reviewed", "--out", str(tmp_path / "second")]) == 0
     second = result_in(tmp_path / "second")
     assert "and not reviewed" not in " ".join(second["lesions"][0]["reasons"])
+    assert not hindering & set(second["lesions"][0]["reason_codes"])
     assert all(mask["reviewed"] for mask in second["masks"])
     assert second["lesions"][0]["mam_mm"] == first["lesions"][0]["mam_mm"]
 

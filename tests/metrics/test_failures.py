@@ -317,7 +317,8 @@ class TestTooFewVoxels:
         (lesion,) = result.lesions
         assert lesion.judgement.verdict is Verdict.INDETERMINATE
         assert set(lesion.judgement.by_threshold.values()) == {Verdict.INDETERMINATE}
-        assert told_as in lesion.judgement.reasons[0]
+        assert told_as in str(lesion.judgement.reasons[0])
+        assert lesion.judgement.reasons[0].code == "MASK_TINY"
         assert np.isfinite(lesion.margin.minimum_mm)
 
     def test_other_tumors_keep_their_verdict(self):

@@ -221,7 +221,7 @@ class TestWords:
         tiny, parts = shape_cautions([Lesion(lesion_id="1", tumor=named)], [])
         assert tiny.message.startswith("--tumor t.nrrd has only 2 voxels")
         assert parts.message.startswith("--tumor t.nrrd has 2 parts")
-        assert too_small(named).startswith("The tumor mask has only 2 voxels")
+        assert str(too_small(named)).startswith("The tumor mask has only 2 voxels")
 
     def test_extent_of_a_flat_mask_in_any_direction(self):
         for axis in range(3):
@@ -245,9 +245,12 @@ class TestWords:
         assert coarse_slices([mask]) == not_reviewed([mask]) == ()
         assert coarse_slices([mask], slices_mm=[3.9]) == ()
         (coarse,) = coarse_slices([mask], slices_mm=[4.0])
-        assert coarse.startswith("With slices of 4.0 mm")
+        assert coarse.code == "GEOM_COARSE"
+        assert coarse.sentence.startswith("With slices of 4.0 mm")
         (told,) = not_reviewed([drawn, drawn])
-        assert told.startswith("The tumor was outlined by the software (a network) and not reviewed")
-        assert "--reviewed" in told
+        assert told.code == "TUMOR_NOT_REVIEWED"
+        assert told.sentence.startswith("The tumor was outlined by the software (a network) and not reviewed")
+        assert "--reviewed" in told.sentence
+        assert not_reviewed([replace(drawn, structure=Structure.ABLATION_ZONE)])[0].code == "ZONE_NOT_REVIEWED"
         edited = replace(drawn, origin=replace(drawn.origin, edited=True))
-        assert "edited since" in not_reviewed([edited])[0]
+        assert "edited since" in not_reviewed([edited])[0].sentence

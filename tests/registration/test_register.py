@@ -159,7 +159,7 @@ def test_inverted_vessels_are_told_and_still_aligned():
     assert misses_mm(inverted.post_from_pre, tumor_points_pre()).mean() < 2.0
     quality = inverted.assess(tumor_points_pre())
     assert quality.quality == "doubtful"
-    assert "contrast phases" in quality.reasons[0]
+    assert "contrast phases" in str(quality.reasons[0])
 
 
 def test_another_patient_is_not_called_good():

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from report_cases import good_quality, measured_case, without_images
+from report_cases import measured_case, withheld_case, without_images
 
 from ablmargin.result import CaseResult
 
@@ -34,9 +34,7 @@ def masks_only(result: CaseResult) -> CaseResult:
 
 @pytest.fixture(scope="session")
 def withheld() -> CaseResult:
-    reason = "The livers overlap by only 0.41 (Dice)."
-    quality = good_quality(quality="failed", liver_dice=0.41, reasons=(reason,))
-    return measured_case(quality=quality, hindrances=(f"The registration failed: {reason}",))
+    return withheld_case()
 
 
 @pytest.fixture(scope="session")

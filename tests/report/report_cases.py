@@ -12,6 +12,7 @@ from ablmargin.errors import Caution
 from ablmargin.geometry import FloatArray, Geometry
 from ablmargin.measurement import measure_lesion
 from ablmargin.metrics.surface import surface_of
+from ablmargin.reasons import Reason, ReasonCode
 from ablmargin.registration.local_error import LocalError
 from ablmargin.registration.quality import RegistrationQuality
 from ablmargin.registration.transform import RigidTransform, SplineTransform
@@ -85,13 +86,26 @@ def good_quality(**changes) -> RegistrationQuality:
     return replace(quality, **changes)
 
 
+def failed_quality() -> RegistrationQuality:
+    overlap = Reason(code=ReasonCode.LIVERS_OVERLAP_LITTLE, sentence="The livers overlap by only 0.41 (Dice).")
+    return good_quality(quality="failed", liver_dice=0.41, reasons=(overlap,))
+
+
+def withheld_case() -> CaseResult:
+    """One tumor after a registration that failed."""
+    quality = failed_quality()
+    sentence = f"The registration failed: {quality.reasons[0]}"
+    failed = Reason(code=ReasonCode.REGISTRATION_QUALITY_FAILED, sentence=sentence)
+    return measured_case(quality=quality, hindrances=(failed,))
+
+
 def measured_case(
     tumors=(("1", (-30.0, 10.0, 80.0), 9.0, 15.0, (2.5, 3.0, -1.0)),),
     *,
     ras_mutation: RasMutation = RasMutation.UNKNOWN,
     with_images: bool = True,
     quality: RegistrationQuality | None = None,
-    hindrances: tuple[str, ...] = (),
+    hindrances: tuple[Reason, ...] = (),
 ) -> CaseResult:
     """Measure tumors given as (ID, center before ablation, radius, zone radius, zone's offset), mm."""
     bend = Bend()

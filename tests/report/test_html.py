@@ -12,6 +12,7 @@ from ablmargin.clinical.criteria import EVIDENCE
 from ablmargin.clinical.direction import Deficit
 from ablmargin.errors import Caution
 from ablmargin.metrics.completion import Completion
+from ablmargin.reasons import Reason, ReasonCode
 from ablmargin.report import DISCLAIMER, html
 from ablmargin.report.html import report_html
 from ablmargin.report.mending import mending_sentences
@@ -68,7 +69,7 @@ def test_answer_comes_first(page, result):
         "Case demo-1",
         DISCLAIMER,
         "Inadequate",
-        lesion.judgement.reasons[0],
+        str(lesion.judgement.reasons[0]),
         lesion.direction_at(lesion.judged_index),
         "RAS status not known",
     ):
@@ -302,7 +303,8 @@ def test_a_case_that_nobody_named_has_no_name_on_the_page(masks_only):
 @pytest.mark.usefixtures("no_pictures")
 def test_one_minus_sign_all_over_the_page(result):
     (lesion,) = result.lesions
-    told = "The required 10 mm lies between the margin's 95 % bounds, -3.0 and 8.5 mm."
+    sentence = "The required 10 mm lies between the margin's 95 % bounds, -3.0 and 8.5 mm."
+    told = Reason(code=ReasonCode.REQUIRED_BETWEEN_BOUNDS, sentence=sentence)
     lesion = replace(lesion, judgement=replace(lesion.judgement, reasons=(told,)))
     caution = Caution(code="X", message="its volume changed by -12%")
     text = Page(report_html(replace(result, lesions=(lesion,), cautions=(caution,)))).text

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ablmargin.reasons import Reason, ReasonCode
 from ablmargin.report.record import result_record, schema, shares_to_one, validate
 
 # Spelled out here once more: the layout is promised to other programs.
@@ -59,6 +60,7 @@ LESION_FIELDS = [
     "completion",
 ]
 ADDED_FIELDS = [
+    "reason_codes",
     "deficit",
     "shortfall_doubt_mm",
     "liver_segments",
@@ -84,6 +86,7 @@ REGISTRATION_FIELDS = [
     "engine_distance_mm",
     "landmarks",
 ]
+ADDED_REGISTRATION_FIELDS = ["reason_codes"]
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +106,7 @@ def test_record_has_the_promised_layout(record):
     assert list(record) == CASE_FIELDS
     assert set(record["lesions"][0]) == {*LESION_FIELDS, *ADDED_FIELDS}
     assert list(record["inputs"]["pre"]) == [*SERIES_FIELDS, *ADDED_SERIES_FIELDS]
-    assert list(record["registration"]) == REGISTRATION_FIELDS
+    assert set(record["registration"]) == {*REGISTRATION_FIELDS, *ADDED_REGISTRATION_FIELDS}
     assert list(record["timings_s"]) == ["load", "segment", "register", "measure", "report", "total"]
     assert record["lesions"][0]["percentiles_mm"].keys() == {"1", "5", "25", "50", "75", "95"}
     assert record["lesions"][0]["coverage"].keys() == {str(mm) for mm in range(11)}
@@ -122,6 +125,16 @@ def test_record_tells_what_was_measured(record, result):
     assert lesion["mam_lower_mm"] < lesion["mam_mm"] < lesion["mam_upper_mm"]
     assert record["verdict"] == "inadequate"
     assert record["required_margin_mm"] == 10.0
+
+
+def test_each_reason_has_its_code_at_the_same_place(result):
+    tiny = Reason(code=ReasonCode.MASK_TINY, sentence="The tumor mask has only 1 voxel.")
+    coarse = Reason(code=ReasonCode.GEOM_COARSE, sentence="With slices of 5.0 mm nothing can be told.")
+    (lesion,), (numbers,) = result.lesions, result.lesions[0].judgement.reasons
+    hindered = replace(lesion, judgement=replace(lesion.judgement, reasons=(tiny, coarse, tiny, numbers)))
+    (told,) = result_record(replace(result, lesions=(hindered,)))["lesions"]
+    assert told["reasons"] == [tiny.sentence, coarse.sentence, tiny.sentence, numbers.sentence]
+    assert told["reason_codes"] == ["MASK_TINY", "GEOM_COARSE", "MASK_TINY", "UPPER_BOUND_BELOW"]
 
 
 def test_record_tells_the_doubt_about_the_shortfall_and_files_without_it_stay_valid(result):
@@ -169,6 +182,8 @@ def test_failed_registration_is_withheld(withheld):
     lesion = record["lesions"][0]
     assert lesion["verdict"] == "indeterminate"
     assert lesion["reasons"]
+    assert lesion["reason_codes"][0] == "REGISTRATION_QUALITY_FAILED"
+    assert record["registration"]["reason_codes"] == ["LIVERS_OVERLAP_LITTLE"]
     assert lesion["tumor_volume_ml"] > 0
     for field in ("mam_mm", "mam_lower_mm", "mam_upper_mm", "point_verdict", "probability_adequate", "mean_mm"):
         assert lesion[field] is None, field
@@ -224,6 +239,8 @@ def test_files_from_before_the_additions_stay_valid(record):
     (lesion,) = older["lesions"]
     for field in ADDED_FIELDS:
         del lesion[field]
+    for field in ADDED_REGISTRATION_FIELDS:
+        del older["registration"][field]
     lesion["completion"] = {name: lesion["completion"][name] for name in ("center_mm", "radius_mm", "added_volume_ml")}
     validate(older)
 
@@ -251,6 +268,9 @@ def test_schema_misses_no_field_of_a_lesion(record, field):
         (("point_of_reference",), "pre"),
         (("lesions", 0, "point_verdict"), "indeterminate"),
         (("lesions", 0, "mam_mm"), "2.1"),
+        (("lesions", 0, "reason_codes"), []),
+        (("lesions", 0, "reason_codes"), ["The tumor is tiny."]),
+        (("registration", "reason_codes"), ["lower_case"]),
         (("lesions", 0, "surface_share", "below_0"), 1.2),
         (("lesions", 0, "mam_location_mm"), [1.0, 2.0]),
         (("lesions", 0, "verdicts_by_threshold", "10"), None),

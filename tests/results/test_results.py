@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from report_cases import good_quality, measured_case
+from report_cases import failed_quality, measured_case
 
 import ablmargin
 from ablmargin.batch.columns import ALL_COLUMNS
@@ -70,11 +70,12 @@ def test_types_are_those_that_are_documented(result, tmp_path):
 
 
 def test_a_withheld_case_has_no_margin_but_a_row(result, tmp_path):
-    withheld = replace(result, quality=good_quality(quality="failed", reasons=("Livers differ.",)))
+    withheld = replace(result, quality=failed_quality())
     table = ablmargin.load_results(save(withheld, tmp_path / "one"))
     assert table.status.tolist() == ["withheld"]
     assert np.isnan(table.mam_mm[0])
-    assert table.registration_reasons.tolist() == ["Livers differ."]
+    assert table.registration_reasons.tolist() == ["The livers overlap by only 0.41 (Dice)."]
+    assert table.registration_reason_codes.tolist() == ["LIVERS_OVERLAP_LITTLE"]
 
 
 def test_cases_that_nobody_named_are_called_by_their_folders(result, tmp_path):
