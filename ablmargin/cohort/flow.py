@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from ablmargin.clinical.criteria import Verdict
 from ablmargin.cohort.lesion import Findings, Lesion, State
+from ablmargin.reasons import WORDS, ReasonCode
 
 NOT_REVIEWED = "outlines that no reader reviewed"
-NO_BOUNDS = "error of the registration not known"
-BETWEEN = "required margin between the bounds"
 HINDERED = "images or outlines that can’t carry a verdict"
 
 
@@ -93,12 +92,21 @@ def why_not_followed(lesion: Lesion) -> str | None:
 
 
 def why_undecided(findings: Findings) -> str:
-    """What kept an indeterminate lesion from a verdict."""
+    """What kept an indeterminate lesion from a verdict: what hinders it first, else what its numbers say."""
+    if not findings.reason_codes:
+        return _guessed(findings)
+    first = findings.reason_codes[0]
+    return WORDS.get(first, first)
+
+
+def _guessed(findings: Findings) -> str:
+    """The same from numbers, for tables without codes."""
     if findings.reviewed is False:
         return NOT_REVIEWED
     if findings.lower_mm is None or findings.upper_mm is None:
-        return NO_BOUNDS
-    return BETWEEN if findings.lower_mm < findings.required_mm <= findings.upper_mm else HINDERED
+        return WORDS[ReasonCode.BOUNDS_UNKNOWN]
+    is_between = findings.lower_mm < findings.required_mm <= findings.upper_mm
+    return WORDS[ReasonCode.REQUIRED_BETWEEN_BOUNDS] if is_between else HINDERED
 
 
 def counted(count: int, noun: str, plural: Callable[[str], str] = "{}s".format) -> str:

@@ -55,6 +55,8 @@ class Findings:
         The registration's local error at the tumor.
     reviewed : bool, optional
         Whether a reader made or reviewed the tumor's and the zone's outlines.
+    reason_codes : tuple of str
+        Why the verdict is what it is, see :mod:`ablmargin.reasons`; none in tables from before codes.
     """
 
     margin_mm: float
@@ -72,6 +74,7 @@ class Findings:
     quality: str | None
     sd_mm: float | None
     reviewed: bool | None
+    reason_codes: tuple[str, ...]
 
     @property
     def band(self) -> Band:

@@ -139,6 +139,7 @@ def _findings(row: Mapping[str, Any]) -> Findings:
         quality=row["registration_quality"],
         sd_mm=row["registration_sd_mm"],
         reviewed=_all_true([row["tumor_reviewed"], row["ablation_reviewed"]]),
+        reason_codes=tuple((row["reason_codes"] or "").split()),
     )
 
 

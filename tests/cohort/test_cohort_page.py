@@ -15,13 +15,14 @@ from matplotlib.figure import Figure
 
 from ablmargin.cohort.analysis import analyze_cohort
 from ablmargin.cohort.drawings import drawings_of
-from ablmargin.cohort.flow import BETWEEN, HINDERED, NO_BOUNDS, NOT_REVIEWED
+from ablmargin.cohort.flow import HINDERED, NOT_REVIEWED
 from ablmargin.cohort.folder import cohort_json, write_cohort_folder
 from ablmargin.cohort.page import cohort_html
 from ablmargin.cohort.record import cohort_record
 from ablmargin.cohort.sheets import sheets_of
 from ablmargin.cohort.svg import svg_bytes
 from ablmargin.cohort.table import read_results
+from ablmargin.reasons import WORDS
 from ablmargin.report import DISCLAIMER
 
 
@@ -64,7 +65,29 @@ class TestFlow:
         assert (flow.listed.lesions, flow.listed.cases, flow.listed.patients) == (4, 3, 2)
         assert (flow.measured.lesions, flow.measured.cases, flow.measured.patients) == (3, 2, 1)
 
-    def test_what_keeps_a_lesion_from_a_verdict(self, tmp_path):
+    @pytest.mark.parametrize(
+        ("codes", "words"),
+        [
+            ("REQUIRED_BETWEEN_BOUNDS", "required margin between the bounds"),
+            ("BOUNDS_UNKNOWN", "error of the registration not known"),
+            ("ZONE_NOT_REVIEWED GEOM_COARSE UPPER_BOUND_BELOW", "outline of the zone that no reader reviewed"),
+            ("GEOM_COARSE ZONE_NOT_REVIEWED REQUIRED_BETWEEN_BOUNDS", "slices too thick or too far apart"),
+            ("MADE_UP_LATER LOWER_BOUND_REACHES", "MADE_UP_LATER"),
+        ],
+    )
+    def test_an_undecided_lesion_counts_once_under_what_hinders_it_first(self, tmp_path, codes, words):
+        row = measured_row("a", margin_mm=9, tumor_reviewed=False, verdict="indeterminate", reason_codes=codes)
+        flow = cohort_of([row, measured_row("b", reason_codes="LOWER_BOUND_REACHES")], tmp_path).flow
+        assert flow.undecided == ((words, 1),)
+
+    def test_each_lesion_of_a_table_in_part_without_codes_is_told_as_far_as_it_can_be(self, tmp_path):
+        rows = [
+            measured_row("told", margin_mm=5.5, reason_codes="REQUIRED_BETWEEN_BOUNDS"),
+            measured_row("guessed", margin_mm=5.5, reason_codes=""),
+        ]
+        assert cohort_of(rows, tmp_path).flow.undecided == (("required margin between the bounds", 2),)
+
+    def test_what_keeps_a_lesion_from_a_verdict_is_guessed_where_a_table_has_no_codes(self, tmp_path):
         hindered = {"verdict": "indeterminate"}
         rows = [
             measured_row("between", margin_mm=5.5),
@@ -74,7 +97,8 @@ class TestFlow:
             measured_row("decided", margin_mm=9),
         ]
         told = dict(cohort_of(rows, tmp_path).flow.undecided)
-        assert told == {BETWEEN: 1, NOT_REVIEWED: 1, NO_BOUNDS: 1, HINDERED: 1}
+        between, no_bounds = WORDS["REQUIRED_BETWEEN_BOUNDS"], WORDS["BOUNDS_UNKNOWN"]
+        assert told == {between: 1, NOT_REVIEWED: 1, no_bounds: 1, HINDERED: 1}
 
     def test_unreviewed_lesions_have_no_part_in_the_analysis_of_follow_up(self, tmp_path):
         rows = [measured_row(str(n), ltp=0, months=12, tumor_reviewed=n > 0) for n in range(5)]
