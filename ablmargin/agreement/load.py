@@ -17,6 +17,7 @@ from ablmargin.agreement.text import comparison_text
 from ablmargin.clinical.criteria import THRESHOLDS_MM
 from ablmargin.errors import Fault, InputError, UsageError, printable
 from ablmargin.results.files import Source, read_results
+from ablmargin.results.fromframe import rows_of_frame
 from ablmargin.results.rows import all_or_faults
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class _Reader:
         self.name, self.result = name, result
 
     def __call__(self) -> Readings:
-        rows = _rows(self.result)
+        rows = _rows(self.result, self.name)
         lesions = {_key(row): reading_of(row) for row in rows}
         if all(reading.margin_mm is None for reading in lesions.values()):
             raise InputError(_without_margins(self.name, len(lesions)))
@@ -116,18 +117,17 @@ def reading_of(row: Mapping[str, Any]) -> Reading:
     )
 
 
-def _rows(result: Source | DataFrame) -> Sequence[Mapping[str, Any]]:
+def _rows(result: Source | DataFrame, name: str) -> Sequence[Mapping[str, Any]]:
     if isinstance(result, str | os.PathLike):
         return read_results(result).rows
     lacking = {"case_id", "lesion_id", "mam_mm"} - set(result.columns)
     if lacking:
         raise UsageError(f"a table to compare needs the columns {', '.join(sorted(lacking))}")
-    known = result.astype(object).where(result.notna(), None)
-    return [{str(name): cell for name, cell in row.items()} for row in known.to_dict("records")]
+    return rows_of_frame(result, name=name).rows
 
 
 def _key(row: Mapping[str, Any]) -> LesionKey:
-    return str(row["case_id"]), str(row["lesion_id"])
+    return row["case_id"], row["lesion_id"]
 
 
 def _names(results: Sequence[Source | DataFrame], names: Sequence[str] | None) -> tuple[str, ...]:

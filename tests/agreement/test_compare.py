@@ -219,3 +219,20 @@ def test_a_large_comparison_is_quick_and_whole(tmp_path):
     assert margins.sd_mm.value == pytest.approx(2**0.5, rel=0.1)
     assert margins.upper_limit_mm.lower < 1.96 * 2**0.5 < margins.upper_limit_mm.upper
     assert margins.icc_agreement.lower < 16 / 17 < margins.icc_agreement.upper
+
+
+def test_tables_in_memory_are_checked_like_files():
+    good = pd.DataFrame({"case_id": ["a", "b"], "lesion_id": ["1", "1"], "mam_mm": [1.0, 2.0]})
+    twice = pd.concat([good, good.assign(mam_mm=9.0).iloc[:1]])
+    (fault,) = faults_of([good, twice])
+    assert fault.code == "RESULTS_DUPLICATE"
+    assert fault.source.startswith("reader 2 (DataFrame, rows from 0), row 0 and ")
+    cells = good.assign(mam_mm=["wide", float("inf")], case_id=["a", None])
+    told = [(fault.code, fault.source) for fault in faults_of([cells, good], names=["A", "B"])]
+    assert told == [
+        ("RESULTS_CELL", f"A (DataFrame, rows from 0), row {row}, column {column}")
+        for row, column in ((0, "mam_mm"), (1, "mam_mm"), (1, "case_id"))
+    ]
+    words = [good.assign(verdict=word) for word in ("Adequate", "adequate")]
+    verdicts = ablmargin.compare(words).pairs[0].verdicts
+    assert verdicts[0].same.value == verdicts[0].ac1.value == 1.0
