@@ -40,7 +40,7 @@ def true_values(rng: np.random.Generator) -> FloatArray:
     error, shift = sd**2 / 2, BIAS_MM**2 / 2
     lesions = BETWEEN_LESIONS_SD**2
     wide = np.where(readings(rng, np.arange(MANY)) >= THRESHOLD_MM, "yes", "no")
-    votes = votes_of([*wide.T])
+    votes = votes_of([*wide.T], ("yes", "no"))
     return np.array(
         [
             BIAS_MM,

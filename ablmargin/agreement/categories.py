@@ -18,23 +18,27 @@ Chance = Callable[[FloatArray], FloatArray]
 """From votes to the chance agreement that each lesion's votes stand for, shape (n,); its mean is that of all."""
 
 
-def votes_of(readings: Sequence[Sequence[str]]) -> FloatArray:
+def votes_of(readings: Sequence[Sequence[str]], categories: Sequence[str]) -> FloatArray:
     """Who said what: 1 where a reader put a lesion into a category.
 
     Parameters
     ----------
     readings : sequences of str
         For each reader the categories of all lesions, in one order.
+    categories : sequence of str
+        All that a reader could choose, two or more, whether anybody used them or not: AC1 depends on how many there are.
 
     Returns
     -------
     ndarray of float, shape (lesions, readers, categories)
-        Categories are those that somebody used, at least two.
     """
     table = np.array([list(words) for words in readings], dtype=object).T
-    used = sorted(set(table.ravel()))
-    categories = np.array(used if len(used) > 1 else [*used, None], dtype=object)
-    return np.asarray(table[:, :, None] == categories, float)
+    return np.asarray(table[:, :, None] == np.array([*categories], dtype=object), float)
+
+
+def somebody_always_says_the_same(votes: FloatArray) -> bool:
+    """Whether a reader used one category alone. Cohen's kappa is 0 then whatever the other says, and tells nothing."""
+    return bool((votes.mean(axis=0) == 1).any())
 
 
 def cohen_chance(votes: FloatArray) -> FloatArray:

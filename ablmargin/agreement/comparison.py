@@ -97,7 +97,7 @@ def _pair(first: Readings, second: Readings, seed: int) -> PairAgreement:
 
 def _overall(readings: Sequence[Readings], common: Sequence[LesionKey], seed: int) -> OverallAgreement:
     keys = measured_by_all(readings, common)
-    agreement, consistency = icc_of(keys, margins_mm_of(readings, keys), seed=seed)
+    agreement, consistency = icc_of(keys, margins_mm_of(readings, keys))
     return OverallAgreement(
         lesions=len(keys),
         icc_agreement=agreement,

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from ablmargin.agreement.estimate import CONFIDENCE
+from ablmargin.agreement.estimate import CONFIDENCE, FEWEST_CASES, NO_INTERVAL, Rows
 from ablmargin.geometry import FloatArray
+
+FULL_AGREEMENT = 1e-12
+"""What is as near to 1 is 1, but for rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,43 +51,55 @@ def icc_consistency(squares: MeanSquares) -> float:
     return _ratio(squares.lesions - squares.rest, squares.lesions + (squares.k - 1) * squares.rest)
 
 
-def icc_agreement_interval(squares: MeanSquares) -> tuple[float, float]:
-    """Of ICC(A,1), for independent lesions with normal errors.
+def icc_intervals(margins_mm: FloatArray, case_of_row: Rows) -> list[tuple[float, float]]:
+    """Intervals of ICC(A,1) and ICC(C,1) for these readers, as the only ones of interest.
+
+    Cases are left out one by one (the jackknife) on Fisher's scale, whether a case has one lesion or several. Two readers
+    can't tell how readers differ in general: intervals that take them for a sample of all readers reach from 0 to 1.
+
+    Parameters
+    ----------
+    margins_mm : ndarray, shape (n, k)
+    case_of_row : ndarray of int, shape (n,)
+        Numbers of the cases, from 0.
+
+    Returns
+    -------
+    list of (float, float)
+        NaN for fewer than 5 cases, and where readers agree fully or would without one case.
 
     References
     ----------
-    McGraw & Wong, Psychol Methods 1996;1:30, table 7, doi:10.1037/1082-989X.1.1.30
+    Readers fixed: Carrasco & Jover, Biometrics 2003;59:849, doi:10.1111/j.0006-341X.2003.00099.x; Fisher's scale for
+    agreement: Lin, Biometrics 1989;45:255, doi:10.2307/2532051
     """
-    n, k, rest, readers = squares.n, squares.k, squares.rest, squares.readers
-    icc = icc_agreement(squares)
-    if not np.isfinite(icc) or icc >= 1:
-        return (icc, icc)
-    of_readers = k * icc / (n * (1 - icc))
-    of_rest = 1 + k * icc * (n - 1) / (n * (1 - icc))
-    spread = (of_readers * readers) ** 2 / (k - 1) + (of_rest * rest) ** 2 / ((n - 1) * (k - 1))
-    freedom = (of_readers * readers + of_rest * rest) ** 2 / spread
-    within = k * readers + (k * n - k - n) * rest
-    high_f, low_f = _f_quantile(n - 1, freedom), _f_quantile(freedom, n - 1)
-    return (
-        _ratio(n * (squares.lesions - high_f * rest), high_f * within + n * squares.lesions),
-        _ratio(n * (low_f * squares.lesions - rest), within + n * low_f * squares.lesions),
-    )
+    k, cases = margins_mm.shape[1], int(case_of_row.max(initial=-1)) + 1
+    if cases < FEWEST_CASES:
+        return [NO_INTERVAL] * 2
+    every = _on_fishers_scale(margins_mm)
+    without = np.array([_on_fishers_scale(margins_mm[case_of_row != case]) for case in range(cases)])
+    return [_jackknifed(one, left_out, k) for one, left_out in zip(every, without.T, strict=True)]
 
 
-def icc_consistency_interval(squares: MeanSquares) -> tuple[float, float]:
-    """Of ICC(C,1), for independent lesions with normal errors; source as :func:`icc_agreement_interval`."""
-    n, k = squares.n, squares.k
-    if not squares.rest:
-        icc = icc_consistency(squares)
-        return (icc, icc)
-    ratio = squares.lesions / squares.rest
-    low = ratio / _f_quantile(n - 1, (n - 1) * (k - 1))
-    high = ratio * _f_quantile((n - 1) * (k - 1), n - 1)
-    return (low - 1) / (low + k - 1), (high - 1) / (high + k - 1)
+def _jackknifed(every: float, without: FloatArray, k: int) -> tuple[float, float]:
+    if not (np.isfinite(every) and np.isfinite(without).all()):
+        return NO_INTERVAL
+    cases = len(without)
+    error = np.sqrt((cases - 1) / cases * np.square(without - without.mean()).sum())
+    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, cases - 1) * error)
+    low, high = np.exp(2 * (every + np.array([-reach, reach])))
+    return float((low - 1) / (low + k - 1)), float((high - 1) / (high + k - 1))
 
 
-def _f_quantile(numerator: float, denominator: float) -> float:
-    return float(stats.f.ppf((1 + CONFIDENCE) / 2, numerator, denominator))
+def _on_fishers_scale(margins_mm: FloatArray) -> FloatArray:
+    """Both coefficients, where their errors are nearly normal; NaN where readers agree fully."""
+    if len(margins_mm) < 2:
+        return np.full(2, np.nan)
+    squares, k = MeanSquares.of(margins_mm), margins_mm.shape[1]
+    icc = np.array([icc_agreement(squares), icc_consistency(squares)])
+    known = (icc > -1 / (k - 1)) & (icc < 1 - FULL_AGREEMENT)
+    icc = np.where(known, icc, np.nan)
+    return np.asarray(np.log((1 + (k - 1) * icc) / (1 - icc)) / 2)
 
 
 def _ratio(part: float, whole: float) -> float:

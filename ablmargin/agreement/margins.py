@@ -10,7 +10,6 @@ import numpy as np
 from ablmargin.agreement.estimate import (
     NO_INTERVAL,
     Estimate,
-    Rows,
     case_numbers,
     percentile_intervals,
     resamples_by_case,
@@ -18,9 +17,8 @@ from ablmargin.agreement.estimate import (
 from ablmargin.agreement.icc import (
     MeanSquares,
     icc_agreement,
-    icc_agreement_interval,
     icc_consistency,
-    icc_consistency_interval,
+    icc_intervals,
 )
 from ablmargin.agreement.limits import (
     limits_intervals_mm,
@@ -98,7 +96,7 @@ def margin_agreement(keys: tuple[LesionKey, ...], margins_mm: FloatArray, *, see
         values, intervals = limits_over_cases_mm(second - first, case_numbers(case_ids))
         (of_slope,) = percentile_intervals(lambda rows: [slope(first[rows], second[rows])], resamples, count=1)
     bias, lower, upper, sd = map(Estimate.of, values, [*intervals, NO_INTERVAL])
-    agreement, consistency = icc_of(keys, margins_mm, seed=seed)
+    agreement, consistency = icc_of(keys, margins_mm)
     return MarginAgreement(
         keys=keys,
         first_mm=first,
@@ -113,23 +111,11 @@ def margin_agreement(keys: tuple[LesionKey, ...], margins_mm: FloatArray, *, see
     )
 
 
-def icc_of(keys: Sequence[LesionKey], margins_mm: FloatArray, *, seed: int) -> tuple[Estimate, Estimate]:
+def icc_of(keys: Sequence[LesionKey], margins_mm: FloatArray) -> tuple[Estimate, Estimate]:
     """ICC(A,1) and ICC(C,1) of two readers or more, margins of shape (lesions, readers)."""
-
-    def figures(rows: Rows) -> tuple[float, float]:
-        if len(rows) < FEWEST:
-            return NO_INTERVAL
-        squares = MeanSquares.of(margins_mm[rows])
-        return icc_agreement(squares), icc_consistency(squares)
-
-    values = figures(np.arange(len(keys)))
-    resamples = resamples_by_case([case_id for case_id, _ in keys], seed=seed)
-    if resamples is not None:
-        intervals = percentile_intervals(figures, resamples, count=len(values))
-    elif len(keys) < FEWEST:
-        intervals = [NO_INTERVAL] * len(values)
-    else:
-        squares = MeanSquares.of(margins_mm)
-        intervals = [icc_agreement_interval(squares), icc_consistency_interval(squares)]
-    agreement, consistency = map(Estimate.of, values, intervals)
+    if len(keys) < FEWEST:
+        return Estimate(value=None), Estimate(value=None)
+    squares = MeanSquares.of(margins_mm)
+    intervals = icc_intervals(margins_mm, case_numbers([case_id for case_id, _ in keys]))
+    agreement, consistency = map(Estimate.of, (icc_agreement(squares), icc_consistency(squares)), intervals)
     return agreement, consistency

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ablmargin.clinical.criteria import THRESHOLDS_MM
+from ablmargin.clinical.criteria import THRESHOLDS_MM, Verdict
 
 LesionKey = tuple[str, str]
 """Case ID and lesion ID."""
@@ -49,10 +49,11 @@ class Readings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Something that every reading of a lesion may answer in one word."""
+    """Something that every reading of a lesion may answer in one of a few words."""
 
     key: str
     title: str
+    words: tuple[str, ...]
     threshold_mm: float | None = None
     from_margin: bool = False
 
@@ -67,12 +68,22 @@ class Question:
         return "yes" if reading.margin_mm >= self.threshold_mm else "no"
 
 
-VERDICT = Question(key="verdict", title="verdict")
+_VERDICTS = tuple(verdict.value for verdict in Verdict)
+
 QUESTIONS = (
-    VERDICT,
-    *(Question(key=f"verdict_{mm:g}", title=f"verdict against {mm:g} mm", threshold_mm=mm) for mm in THRESHOLDS_MM),
+    Question(key="verdict", title="verdict", words=_VERDICTS),
     *(
-        Question(key=f"margin_{mm:g}", title=f"margin of {mm:g} mm or more", threshold_mm=mm, from_margin=True)
+        Question(key=f"verdict_{mm:g}", title=f"verdict against {mm:g} mm", words=_VERDICTS, threshold_mm=mm)
+        for mm in THRESHOLDS_MM
+    ),
+    *(
+        Question(
+            key=f"margin_{mm:g}",
+            title=f"margin of {mm:g} mm or more",
+            words=("yes", "no"),
+            threshold_mm=mm,
+            from_margin=True,
+        )
         for mm in THRESHOLDS_MM
     ),
 )

@@ -15,15 +15,29 @@ from ablmargin.agreement.categories import (
     cohen_chance,
     fleiss_chance,
     gwet_chance,
+    somebody_always_says_the_same,
     votes_of,
 )
-from ablmargin.agreement.estimate import CONFIDENCE, Estimate, Rows, percentile_intervals, resamples_by_case
+from ablmargin.agreement.estimate import (
+    CONFIDENCE,
+    NO_INTERVAL,
+    Estimate,
+    Rows,
+    percentile_intervals,
+    resamples_by_case,
+)
 from ablmargin.agreement.readings import QUESTIONS, LesionKey, Question, Readings
+
+NO_SCATTER = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictAgreement:
-    """How often readers answer a question alike, and how far beyond chance. ``kappa`` is Cohen's of two, Fleiss' of more."""
+    """How often readers answer a question alike, and how far beyond chance.
+
+    ``kappa`` is Cohen's of two, Fleiss' of more; it has no value where one of two readers gives a single answer.
+    ``kappa`` and ``ac1`` have no interval where answers leave no scatter, as where all agree.
+    """
 
     question: Question
     lesions: int
@@ -53,7 +67,7 @@ def _agreement(
     keys = [key for key, words in told.items() if len(words) == len(readings)]
     if not keys:
         return None
-    votes = votes_of([*zip(*(told[key] for key in keys), strict=True)])
+    votes = votes_of([*zip(*(told[key] for key in keys), strict=True)], question.words)
     alike = votes.sum(axis=1).max(axis=1) == len(readings)
     kappa_chance: Chance = cohen_chance if len(readings) == 2 else fleiss_chance
 
@@ -62,17 +76,30 @@ def _agreement(
         return float(alike[rows].mean()), coefficient(drawn, kappa_chance), coefficient(drawn, gwet_chance)
 
     values = figures(np.arange(len(keys)))
-    resamples = resamples_by_case([case_id for case_id, _ in keys], seed=seed)
+    case_ids = [case_id for case_id, _ in keys]
+    resamples = resamples_by_case(case_ids, seed=seed)
     if resamples is None:
         of_kappa, of_ac1 = (coefficient_interval(votes, chance) for chance in (kappa_chance, gwet_chance))
         intervals = [_share_interval(int(alike.sum()), len(keys)), of_kappa, of_ac1]
     else:
         intervals = percentile_intervals(figures, resamples, count=len(values))
-    same, kappa, ac1 = map(Estimate.of, values, intervals)
+    if alike.all() or not alike.any():
+        intervals[0] = _share_interval(len(set(case_ids)) * int(alike[0]), len(set(case_ids)))
+    same = Estimate.of(values[0], intervals[0])
+    kappa, ac1 = (
+        Estimate.of(value, _unless_empty(ends)) for value, ends in zip(values[1:], intervals[1:], strict=True)
+    )
+    if len(readings) == 2 and somebody_always_says_the_same(votes):
+        kappa = Estimate(value=None)
     return VerdictAgreement(question=question, lesions=len(keys), same=same, kappa=kappa, ac1=ac1)
 
 
 def _share_interval(count: int, of: int) -> tuple[float, float]:
-    """Wilson's."""
+    """Wilson's. Where cases have several lesions and all are alike, cases are counted: nobody can tell how cases differ."""
     ends = stats.binomtest(count, of).proportion_ci(CONFIDENCE, method="wilson")
     return float(ends.low), float(ends.high)
+
+
+def _unless_empty(interval: tuple[float, float]) -> tuple[float, float]:
+    """None where answers leave no scatter, as where all agree: that isn't certainty."""
+    return interval if interval[1] - interval[0] > NO_SCATTER else NO_INTERVAL

@@ -111,3 +111,54 @@ def test_readers_without_a_lesion_in_common():
     assert comparison.matched.common == ()
     assert comparison.pairs[0].margins is None
     assert comparison.pairs[0].verdicts == ()
+
+
+@pytest.mark.parametrize("cases", [None, ["p", "p", *"qrstuv"]], ids=["independent", "by case"])
+def test_kappa_says_nothing_where_a_reader_says_one_thing(cases):
+    one, other = ["adequate"] * 8, ["adequate"] * 6 + ["inadequate"] * 2
+    first, second = (reader(name, [6.0] * 8, cases=cases, verdicts=words) for name, words in (("A", one), ("B", other)))
+    verdict = compare_readings([first, second]).pairs[0].verdicts[0]
+    assert (verdict.same.value, verdict.kappa.value, verdict.kappa.lower) == (0.75, None, None)
+    assert verdict.ac1.value > 0.6
+    assert verdict.ac1.lower < verdict.ac1.value < verdict.ac1.upper
+
+
+@pytest.mark.parametrize("cases", [None, ["p", "p", *"qrstuv"]], ids=["independent", "by case"])
+def test_answers_without_scatter_have_no_interval_but_their_share(cases):
+    words = ["adequate"] * 5 + ["inadequate"] * 3
+    turned = ["inadequate"] * 5 + ["adequate"] * 3
+    for others, share, kappa in ((words, 1.0, 1.0), (turned, 0.0, -15 / 17)):
+        readers = [reader(name, [6.0] * 8, cases=cases, verdicts=told) for name, told in (("A", words), ("B", others))]
+        verdict = compare_readings(readers).pairs[0].verdicts[0]
+        assert verdict.same.value == share
+        assert 0.3 < verdict.same.upper - verdict.same.lower < 0.45, "Wilson's of 8 lesions or 7 cases"
+        assert verdict.kappa.value == pytest.approx(kappa)
+        if share:
+            assert (verdict.kappa.lower, verdict.ac1.lower) == (None, None)
+
+
+def test_ac1_of_verdicts_takes_three_categories_whoever_used_them():
+    """Nine of ten alike; of three categories chance is 0.55 * 0.45 and not twice that."""
+    one, other = ["adequate"] * 5 + ["inadequate"] * 5, ["adequate"] * 6 + ["inadequate"] * 4
+    readers = [reader(name, [6.0] * 10, verdicts=words) for name, words in (("A", one), ("B", other))]
+    verdict = compare_readings(readers).pairs[0].verdicts[0]
+    chance = 0.55 * 0.45
+    assert verdict.ac1.value == pytest.approx((0.9 - chance) / (1 - chance))
+
+
+def test_the_interval_of_icc_hardly_changes_when_two_lesions_turn_out_to_be_of_one_case():
+    rng = np.random.default_rng(1)
+    first = rng.normal(6, 3, 20)
+    second = first + 1.0 + rng.normal(0, 1, 20)
+    cases = [f"c{number}" for number in range(20)]
+    alone, joined = (
+        compare_readings([reader("A", first, cases=told), reader("B", second, cases=told)]).pairs[0].margins
+        for told in (cases, ["c1", *cases[1:]])
+    )
+    for one, other in (
+        (alone.icc_agreement, joined.icc_agreement),
+        (alone.icc_consistency, joined.icc_consistency),
+    ):
+        assert one.value == other.value
+        assert (one.lower, one.upper) == pytest.approx((other.lower, other.upper), abs=0.02)
+        assert one.lower < one.value < one.upper
