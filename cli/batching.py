@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -15,7 +16,9 @@ from ablmargin.batch.job import Outcome
 from ablmargin.batch.keyfile import PATIENT_COLUMN
 from ablmargin.batch.results import NOT_RUN, failures
 from ablmargin.batch.run import Plan, Summary, finished_cases, other_cases, run_batch
+from ablmargin.clinical.criteria import Verdict
 from ablmargin.errors import printable
+from ablmargin.reasons import WORDS
 from ablmargin.report import DISCLAIMER
 
 from .terminal import say, write_lines
@@ -142,6 +145,7 @@ def _print_summary(plan: Plan, summary: Summary) -> None:
         told = ", ".join(f"{verdicts.count(one)} {one}" for one in ("adequate", "inadequate", "indeterminate"))
         withheld = sum(row["status"] == "withheld" for row in summary.tables.rows)
         lines.append(f"{_count(len(verdicts), 'lesion')}: {told}" + (f" ({withheld} withheld)" if withheld else ""))
+        lines += [f"  {count} × indeterminate: {why}" for why, count in _undecided(summary).most_common()]
     lines += [f"  {count} × {code}" for code, count in failures(summary.tables.rows) if code != NOT_RUN]
     waiting = sum(row["error_code"] == NOT_RUN for row in summary.tables.rows)
     if waiting:
@@ -151,6 +155,12 @@ def _print_summary(plan: Plan, summary: Summary) -> None:
     lines += _remarks(plan)
     lines += [f"The tables: {plan.out / 'results.csv'}, results.parquet; logs: {plan.out / 'logs'}", DISCLAIMER]
     write_lines(lines)
+
+
+def _undecided(summary: Summary) -> Counter[str]:
+    """How many lesions got no verdict for what reason: the first that hindered it, else what the numbers say."""
+    codes = (row["reason_codes"] for row in summary.tables.rows if row["verdict"] == Verdict.INDETERMINATE)
+    return Counter(WORDS[code.split()[0]] for code in codes if code)
 
 
 def _count(number: int, word: str) -> str:

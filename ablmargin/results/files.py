@@ -47,7 +47,7 @@ def read_results(sources: Source | Iterable[Source]) -> ResultRows:
         rows=tuple(row for part in parts for row in part.rows),
         places=tuple(place for part in parts for place in part.places),
     )
-    _require_each_once(joined)
+    require_each_once(joined)
     return joined
 
 
@@ -156,7 +156,7 @@ def _fault(path: Path, code: str, found: str, expected: str, remedy: str) -> Fau
     return Fault(code=code, source=str(path), found=found, expected=expected, remedy=remedy)
 
 
-def _require_each_once(results: ResultRows) -> None:
+def require_each_once(results: ResultRows) -> None:
     """Raise InputError with RESULTS_DUPLICATE if a lesion stands in two rows: it would count twice."""
     places: dict[tuple[str, str], list[str]] = {}
     for row, place in zip(results.rows, results.places, strict=True):

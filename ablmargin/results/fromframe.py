@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ablmargin.batch.columns import Kind
 from ablmargin.batch.rows import Row, Table
 from ablmargin.errors import Fault, InputError, printable
-from ablmargin.results.files import _require_each_once
-from ablmargin.results.rows import IDS, KINDS, ResultRows, _cells, all_or_faults
+from ablmargin.results.files import require_each_once
+from ablmargin.results.rows import IDS, ResultRows, rows_of_cells
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -35,12 +33,8 @@ def rows_of_frame(frame: DataFrame, *, name: str) -> ResultRows:
     if faults:
         raise InputError(*faults)
     table = _as_text(frame, f"{name} (DataFrame, rows from 0)")
-    carried = tuple(column for column in table.columns if column not in KINDS)
-    kinds: dict[str, Kind] = {**dict.fromkeys(carried, "text"), **KINDS}
-    rows = all_or_faults([partial(_cells, table, row, kinds) for row in table.rows])
-    places = tuple(f"{table.name}, row {row.number}" for row in table.rows)
-    results = ResultRows(carried=carried, rows=tuple(rows), places=places)
-    _require_each_once(results)
+    results = rows_of_cells(table, place=table.name)
+    require_each_once(results)
     return results
 
 

@@ -60,20 +60,24 @@ def rows_of_table(path: Path) -> ResultRows:
     MissingExtraError
         For a Parquet file without pyarrow.
     """
-    table = _table(path)
+    return rows_of_cells(_table(path), place=str(path))
+
+
+def rows_of_cells(table: Table, *, place: str) -> ResultRows:
+    """The rows of a table of text; ``place`` is what messages call it."""
     lacking = [name for name in IDS if name not in table.columns]
     if lacking:
         expected = "the columns case_id and lesion_id, a row a lesion"
         remedy = "Add them, or correct their names."
         found = f"no column {' and '.join(lacking)}"
-        raise InputError(Fault(code="RESULTS_COLUMN", source=str(path), found=found, expected=expected, remedy=remedy))
+        raise InputError(Fault(code="RESULTS_COLUMN", source=place, found=found, expected=expected, remedy=remedy))
     carried = tuple(name for name in table.columns if name not in KINDS)
     rows = all_or_faults([partial(_cells, table, row) for row in table.rows])
     return ResultRows(
         carried=carried,
         columns=frozenset(table.columns),
         rows=tuple(rows),
-        places=tuple(f"{path}, row {row.number}" for row in table.rows),
+        places=tuple(f"{place}, row {row.number}" for row in table.rows),
     )
 
 
