@@ -14,6 +14,7 @@ from ablmargin.batch.engine import Engine, engine_at, local_engine
 from ablmargin.batch.inputs import input_paths
 from ablmargin.batch.job import Analysis, CaseJob, Limits, Outcome, digest_of
 from ablmargin.batch.journal import STATE_FOLDER, Journal
+from ablmargin.batch.leftovers import without_leftovers
 from ablmargin.batch.locks import WHOLE, batch_lock
 from ablmargin.batch.manifest import Manifest
 from ablmargin.batch.marker import MARKER, finished_record, is_finished
@@ -144,7 +145,11 @@ def run_batch(plan: Plan, jobs: Sequence[CaseJob], *, started: Callable[[int], N
     """
     plan.out.mkdir(parents=True, exist_ok=True)
     states: Counter[str] = Counter()
-    with batch_lock(plan.out, plan.shard.name), plan.engine(len(jobs)) as engine:
+    with (
+        batch_lock(plan.out, plan.shard.name),
+        without_leftovers(plan.out, jobs),
+        plan.engine(len(jobs)) as engine,
+    ):
         journal = Journal(plan.out, plan.shard.name)
         journal.write("batch started", cases=len(jobs), versions=plan.analysis.versions())
         started(engine.slots)

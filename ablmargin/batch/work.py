@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 import traceback
@@ -95,19 +94,12 @@ def _analyze(job: CaseJob, log: CaseLog) -> None:
         progress=log.progress,
     )
     log.progress("writing the report", 0.0)
-    _clear_leftovers(job)
     with new_folder(job.folder, overwrite=True) as folder:
         fill_case_folder(result, folder, command=["ablmargin", "batch"])
         inputs = [fingerprint_of(path) for path in paths]
         if [one.stamp for one in inputs] != stamps:
             raise InputError(_changed(job))
         write_marker(job, inputs, folder)
-
-
-def _clear_leftovers(job: CaseJob) -> None:
-    """Remove what a process that was killed while it wrote has left beside the case's folder."""
-    for folder in job.out.glob(f".{job.case_id}.partial-*"):
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _changed(job: CaseJob) -> Fault:
