@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,12 @@ BEAT_S = 30.0
 """How often a holder touches its lock."""
 SILENCE_S = 300.0
 """After how long without a touch a holder on another machine counts as gone."""
+MAKING_S = 5.0
+"""How old a lock that makes no sense must be to hold nothing: where disks have no hard links, it may be being written."""
+PATIENCE_S, MOST_PAUSE_S = 60.0, 5.0
+"""Of who waits for the table: after how long it says so, and how seldom it looks at the end."""
 WHOLE = "all"
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -44,19 +50,21 @@ def batch_lock(out: Path, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def table_lock(out: Path, *, patience_s: float = 600.0) -> Iterator[None]:
-    """Hold the table of results for a moment; waits for others."""
-    until = time.monotonic() + patience_s
+def table_lock(out: Path) -> Iterator[None]:
+    """Hold the table of results for a moment; waits for others as long as they live, and after a while says so."""
     path = out / STATE_FOLDER / "locks" / "table.lock"
+    began, told = time.monotonic(), False
     while True:
         try:
-            with _held(path, f"--out {out}: another batch writes its results"):
+            with _held(path, "another batch writes the table of results"):
                 yield
                 return
-        except _TakenError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.2)
+        except _TakenError as taken:
+            waited_s = time.monotonic() - began
+            if waited_s > PATIENCE_S and not told:
+                told = True
+                _log.warning("%s: waiting until it is done", taken)
+            time.sleep(min(MOST_PAUSE_S, 0.2 + waited_s / 10))
 
 
 class _TakenError(UsageError):
@@ -76,7 +84,7 @@ def _held(path: Path, refusal: str) -> Iterator[None]:
         yield
     finally:
         over.set()
-        if _holder(path).get("token") == token:
+        if (_holder(path) or {}).get("token") == token:
             path.unlink(missing_ok=True)
 
 
@@ -91,33 +99,53 @@ def _take(path: Path, refusal: str) -> str:
     try:
         for _ in range(10):
             with suppress(FileExistsError):
-                os.link(draft, path)  # whole or not at all, also on NFS
+                _appear(draft, path)
                 return token
             holder = _holder(path)
+            if holder is None:
+                continue
             if _lives(path):
-                raise _TakenError(f"{refusal} (process {holder.get('pid')} on {holder.get('host')})")
-            with suppress(FileNotFoundError):
-                _put_away(path, holder.get("token"))
+                who = f"process {holder['pid']} on {holder['host']}" if "pid" in holder else "since a moment ago"
+                raise _TakenError(f"{refusal} ({who})")
+            _put_away(path, holder)
         raise _TakenError(refusal)
     finally:
         draft.unlink(missing_ok=True)
 
 
-def _put_away(path: Path, token: object) -> None:
-    """Remove a lock whose holder is gone, but not one that somebody else has put in its place meanwhile."""
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    path.rename(aside)
-    if _holder(aside).get("token") != token:
-        with suppress(FileExistsError):
-            os.link(aside, path)
-    aside.unlink()
+def _appear(draft: Path, path: Path) -> None:
+    """Give what a draft holds its name, unless it is taken: FileExistsError."""
+    try:
+        os.link(draft, path)  # whole or not at all, also on NFS
+    except FileExistsError:
+        raise
+    except OSError:  # exFAT and some network drives have no hard links
+        content = draft.read_bytes()
+        with path.open("xb", buffering=0) as file:
+            file.write(content)
+
+
+def _put_away(path: Path, holder: Mapping[str, Any]) -> None:
+    """Remove a lock whose holder is gone. One does so at a time, so nobody removes what another has put in its place."""
+    claim = path.with_name(f".{path.name}.gone")
+    try:
+        claim.touch(exist_ok=False)
+    except FileExistsError:
+        if _silence_s(claim) > MAKING_S:  # who made it was killed
+            claim.unlink(missing_ok=True)
+        return
+    try:
+        if _holder(path) == holder:
+            path.unlink(missing_ok=True)
+    finally:
+        claim.unlink(missing_ok=True)
 
 
 def _lives(path: Path) -> bool:
     """Whether a lock's holder is at work: its process, on this machine; its touches, on another one."""
     holder = _holder(path)
     if not holder:
-        return False
+        return holder is not None and _silence_s(path) < MAKING_S
     if holder.get("host") == socket.gethostname():
         try:
             born = psutil.Process(holder["pid"]).create_time()
@@ -139,9 +167,12 @@ def _silence_s(path: Path) -> float:
         probe.unlink(missing_ok=True)
 
 
-def _holder(path: Path) -> dict[str, Any]:
+def _holder(path: Path) -> dict[str, Any] | None:
+    """What a lock says of its holder, nothing if that makes no sense; None if there is no lock."""
     try:
         holder = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError):
         return {}
     return holder if isinstance(holder, dict) else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -12,8 +13,9 @@ import time
 
 import pytest
 
+from ablmargin.batch import locks
 from ablmargin.batch.journal import Journal, last_events
-from ablmargin.batch.locks import SILENCE_S, batch_lock, table_lock
+from ablmargin.batch.locks import MAKING_S, SILENCE_S, batch_lock, table_lock
 from ablmargin.errors import UsageError
 
 HOLDER = """
@@ -105,11 +107,78 @@ def test_a_holder_on_another_machine_is_gone_when_it_is_silent(tmp_path, age_s, 
             pass
 
 
+@pytest.fixture(params=["hard links", "none"])
+def disk(request, monkeypatch):
+    """With hard links, and without as exFAT and some network drives."""
+
+    def refused(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if request.param == "none":
+        monkeypatch.setattr(os, "link", refused)
+    return request.param
+
+
+def aged(path, seconds):
+    then = path.stat().st_mtime - seconds
+    os.utime(path, (then, then))
+    return path
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
-def test_a_lock_that_makes_no_sense_holds_nothing(tmp_path, content):
-    record(tmp_path, "all").write_bytes(content)
+def test_a_lock_that_makes_no_sense_holds_nothing_unless_it_may_be_in_the_making(disk, tmp_path, content):
+    path = record(tmp_path, "all")
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="since a moment ago"), batch_lock(tmp_path, "all"):
+        pass
+    assert path.read_bytes() == content
+    aged(path, MAKING_S + 1)
+    with batch_lock(tmp_path, "all"):
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+
+
+def test_a_process_that_was_killed_while_it_removed_a_lock_is_in_nobodys_way_for_long(tmp_path):
+    claim = record(tmp_path, "all", born=12.0).with_name(".all.lock.gone")
+    claim.touch()
+    with pytest.raises(UsageError), batch_lock(tmp_path, "all"):
+        pass
+    aged(claim, MAKING_S + 1)
     with batch_lock(tmp_path, "all"):
         pass
+    assert not claim.exists()
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_of_many_at_once_one_gets_the_lock(disk, tmp_path, stale):
+    """Also if all of them find one whose holder is gone."""
+    if stale:
+        record(tmp_path, "all", born=12.0)
+    inside, most, got, refused = 0, 0, 0, 0
+    counting = threading.Lock()
+
+    def work():
+        nonlocal inside, most, got, refused
+        for _ in range(20):
+            try:
+                with batch_lock(tmp_path, "all"):
+                    with counting:
+                        inside, got = inside + 1, got + 1
+                        most = max(most, inside)
+                    time.sleep(0.001)
+                    with counting:
+                        inside -= 1
+            except UsageError:
+                refused += 1
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+    assert got >= 1
+    assert got + refused == 160, "nothing but a refusal"
+    assert not list((tmp_path / ".batch" / "locks").iterdir())
 
 
 def test_who_wants_the_table_waits(tmp_path):
@@ -129,14 +198,45 @@ def test_who_wants_the_table_waits(tmp_path):
     assert order == ["first", "second"]
 
 
-def test_a_table_that_is_never_free_is_told(tmp_path):
-    (tmp_path / ".batch" / "locks").mkdir(parents=True)
-    with (
-        table_lock(tmp_path),
-        pytest.raises(UsageError, match="writes its results"),
-        table_lock(tmp_path, patience_s=0.3),
-    ):
-        pass
+def test_who_waits_long_says_for_whom_and_waits_on(tmp_path, monkeypatch, caplog):
+    """An interruption that is under way stays one."""
+    monkeypatch.setattr(locks, "PATIENCE_S", 0.3)
+    release = threading.Event()
+
+    def hold():
+        with table_lock(tmp_path):
+            release.wait(60)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    while not list(tmp_path.rglob("table.lock")):
+        time.sleep(0.01)
+    threading.Timer(1.5, release.set).start()
+
+    def interrupted():
+        try:
+            raise KeyboardInterrupt
+        finally:
+            with table_lock(tmp_path):
+                assert release.is_set()
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    holder.join()
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told == (
+        "another batch writes the table of results "
+        f"(process {os.getpid()} on {socket.gethostname()}): waiting until it is done"
+    )
+
+
+def test_a_table_whose_holder_was_killed_is_free(holder, tmp_path):
+    process = holder("all")
+    (tmp_path / ".batch" / "locks" / "all.lock").rename(tmp_path / ".batch" / "locks" / "table.lock")
+    threading.Timer(0.5, process.kill).start()
+    threading.Thread(target=process.wait).start()
+    with table_lock(tmp_path):
+        assert process.poll() is not None
 
 
 def test_a_journal_outlives_a_line_that_was_cut_off(tmp_path):
