@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from collections import Counter
@@ -9,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from ablmargin.batch.engine import Engine, engine_at, local_engine
 from ablmargin.batch.inputs import input_paths
@@ -113,7 +115,7 @@ def require_writable(plan: Plan) -> None:
     Raises
     ------
     UsageError
-        If it is a file, holds an input or lies inside one, or holds something but no batch.
+        If it is a file, holds an input or lies inside one, holds something but no batch, or nothing can be written there.
     """
     itk_path(plan.out.resolve())
     if plan.out.exists() and not plan.out.is_dir():
@@ -121,6 +123,20 @@ def require_writable(plan: Plan) -> None:
     require_apart(plan.out, [path for case in plan.manifest.cases for path in input_paths(case.request)])
     if plan.out.is_dir() and any(plan.out.iterdir()) and not (plan.out / STATE_FOLDER).is_dir():
         raise UsageError(f"--out {plan.out} isn't empty and holds no batch; name another folder")
+    state = plan.out / STATE_FOLDER
+    for place in (plan.out, plan.out / "logs", state, state / "locks"):
+        _probe(plan.out, place)
+
+
+def _probe(out: Path, place: Path) -> None:
+    """Make a file without a name in a folder, or in the one above it that is there."""
+    existing = next(folder for folder in (place, *place.absolute().parents) if os.path.lexists(folder))
+    try:
+        with TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        found = error.strerror or type(error).__name__
+        raise UsageError(f"--out {out}: nothing can be written in {existing}: {found}") from error
 
 
 def finished_cases(jobs: Sequence[CaseJob]) -> list[str]:

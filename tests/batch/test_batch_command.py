@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -191,3 +194,40 @@ def test_what_may_not_be_meant_is_told(finished, rows, tmp_path, capsys):
     assert "the same lesions again: new and c1" in told
     assert "The same tumor mask on different pre images: new and c2" in told
     assert "only go through to the tables: ltp" in told
+
+
+@pytest.mark.parametrize("more", [["--dry-run"], []])
+def test_an_output_folder_without_the_right_to_write(cases, tmp_path, monkeypatch, capsys, more):
+    """Who is root may write anywhere but on a disk that is read-only."""
+
+    def refused(dir):  # noqa: A002 - tempfile's name for it
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), f"{dir}/tmp123")
+
+    monkeypatch.setattr("ablmargin.batch.run.TemporaryFile", refused)
+    out = tmp_path / "above" / "out"
+    assert main(["batch", str(cases / "m.csv"), "--out", str(out), *more]) == 2
+    assert f"--out {out}: nothing can be written in {tmp_path}: Read-only file system" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_colleagues_folder_in_the_output_folder(cases, tmp_path, monkeypatch, capsys):
+    (tmp_path / "out" / "logs").mkdir(parents=True)
+    (tmp_path / "out" / ".batch").mkdir()
+    real = tempfile.TemporaryFile
+
+    def refused(dir):  # noqa: A002 - as above
+        if dir.name == "logs":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real(dir=dir)
+
+    monkeypatch.setattr("ablmargin.batch.run.TemporaryFile", refused)
+    assert main(["batch", str(cases / "m.csv"), "--out", str(tmp_path / "out")]) == 2
+    assert "out/logs: Permission denied" in capsys.readouterr().err
+
+
+def test_trying_whether_it_can_be_written_leaves_nothing_behind(cases, tmp_path):
+    out = tmp_path / "out"
+    (out / ".batch" / "locks").mkdir(parents=True)
+    for folder in (out, tmp_path / "new"):
+        assert main(["batch", str(cases / "m.csv"), "--out", str(folder), "--dry-run"]) == 0
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", ".batch", "locks"]
