@@ -59,7 +59,7 @@ class Engine:
         if error is None:
             found: Outcome = future.result()
         else:
-            found = _lost(job, error, self.limits)
+            found = _lost(job, error)
         future.release()
         return found
 
@@ -72,10 +72,16 @@ class Engine:
             self.client.sync(self.client._run, stop, run, on_error="ignore", callback_timeout=STOP_S)  # noqa: SLF001
 
 
-def _lost(job: CaseJob, error: BaseException, limits: Limits) -> Outcome:
-    """A task that raised is no case's fault: its worker died again and again, or can't do our work at all."""
-    if type(error).__name__ == "KilledWorker":
-        code, told = "WORKER_DIED", f"The worker that had it died, {limits.retries + 1} times."
+def _lost(job: CaseJob, error: BaseException) -> Outcome:
+    """A task that raised is no case's fault: its worker died again and again, or can't do our work at all.
+
+    How often a case is given to another worker is the scheduler's choice: ours has it from ``Limits``, a running one its own.
+    """
+    from distributed import KilledWorker  # noqa: PLC0415 - an extra
+
+    if isinstance(error, KilledWorker):
+        deaths = error.allowed_failures + 1
+        code, told = "WORKER_DIED", f"The worker that had it died, {deaths} time{'s' * (deaths > 1)}."
     else:
         code, told = "ENGINE_ERROR", f"Its worker couldn't start it: {type(error).__name__}."
     return Outcome(case_id=job.case_id, state="failed", error_code=code, error=told)

@@ -1,0 +1,25 @@
+"""What Dask's own failures become: a few words in a case's row, or one line."""
+
+from __future__ import annotations
+
+import pickle
+from types import SimpleNamespace
+
+import pytest
+from distributed import KilledWorker
+
+from ablmargin.batch.engine import _lost
+
+
+@pytest.mark.parametrize("allowed", [0, 3])
+def test_a_workers_deaths_are_those_that_the_scheduler_counted(allowed):
+    """A running cluster has a limit of its own, whatever --retries says."""
+    travelled = pickle.loads(pickle.dumps(KilledWorker("case", None, allowed)))
+    outcome = _lost(SimpleNamespace(case_id="c0"), travelled)
+    assert (outcome.state, outcome.error_code) == ("failed", "WORKER_DIED")
+    assert f"died, {allowed + 1} " in outcome.error
+
+
+def test_what_a_worker_cannot_start_is_told_by_its_kind():
+    outcome = _lost(SimpleNamespace(case_id="c0"), ImportError("/home/smith"))
+    assert (outcome.error_code, outcome.error) == ("ENGINE_ERROR", "Its worker couldn't start it: ImportError.")
