@@ -30,6 +30,7 @@ class Cohort:
     lesions: tuple[Lesion, ...]
     measured: tuple[Lesion, ...]
     has_patients: bool
+    unnamed: int
     lacks_months: bool
     flow: Flow
     groups: tuple[Group, ...]
@@ -57,6 +58,7 @@ def analyze_cohort(results: Results, *, horizon_months: float = HORIZON_MONTHS, 
         lesions=results.lesions,
         measured=tuple(measured),
         has_patients=results.has_patients,
+        unnamed=results.unnamed,
         lacks_months=bool(results.followup_columns) and "months" not in results.followup_columns,
         flow=flow_of(results.lesions),
         groups=tuple(groups_of(measured)),

@@ -35,6 +35,8 @@ def _of_margins(cohort: Cohort) -> Iterator[str]:
 
 
 def _of_followup(cohort: Cohort) -> Iterator[str]:
+    if cohort.has_patients and cohort.unnamed:
+        yield f"{counted(cohort.unnamed, 'lesion')} without a patient_id: the case of each counts as a patient."
     if cohort.lacks_months:
         yield "Progression is told without a column months, so how it goes with the margins can’t be analyzed."
     if cohort.outcome is not None:

@@ -165,6 +165,12 @@ class TestPage:
         assert cohort.outcome is None
         assert "without a column months" in words_of(cohort)
 
+    def test_lesions_without_a_patient_are_counted(self, tmp_path):
+        rows = [measured_row("a", patient_id="P"), measured_row("b", patient_id=""), measured_row("c", patient_id="")]
+        cohort = cohort_of(rows, tmp_path)
+        assert "2 lesions without a patient_id" in words_of(cohort)
+        assert cohort.flow.listed.patients == 3
+
     def test_all_failed(self, tmp_path):
         rows = [failed_row("a"), failed_row("b", code="FOV_CUT"), withheld_row("c")]
         words = words_of(cohort_of(rows, tmp_path))
