@@ -14,6 +14,7 @@ from ablmargin.registration.enginename import EngineName
 from ablmargin.segmentation.segmentername import SegmenterName
 
 from . import options
+from .stopping import ended_as_interrupted
 
 if TYPE_CHECKING:
     from ablmargin.batch.keyfile import KeyFile
@@ -31,6 +32,7 @@ def _number(value: float) -> float:
     return value
 
 
+@ended_as_interrupted()
 def batch(
     *,
     manifest: Annotated[

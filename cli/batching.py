@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -60,8 +58,12 @@ def _some(names: Sequence[str]) -> str:
 def carry_out(plan: Plan) -> bool:
     """Run a batch, show its progress and print its summary; whether a case failed."""
     jobs = plan.jobs()
-    with _terminating_as_interrupting(), _shown(len(jobs)) as view:
-        summary = run_batch(plan, jobs, started=view.started, ended=view.ended)
+    try:
+        with _shown(len(jobs)) as view:
+            summary = run_batch(plan, jobs, started=view.started, ended=view.ended)
+    except KeyboardInterrupt:
+        say("Finished cases are kept; the same command goes on with the others.")
+        raise
     _print_summary(plan, summary)
     return summary.states["failed"] > 0
 
@@ -120,20 +122,6 @@ def _shown(total: int) -> Iterator[_View]:
     )
     with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as bars:
         yield _View(total, bars)
-
-
-@contextmanager
-def _terminating_as_interrupting() -> Iterator[None]:
-    """SIGTERM, which job schedulers send, ends a batch as Ctrl-C does."""
-
-    def interrupt(signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - what signal.signal asks for
-        raise KeyboardInterrupt
-
-    usual = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, usual)
 
 
 def _print_summary(plan: Plan, summary: Summary) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import secrets
+import signal
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any
 
 from ablmargin.batch.job import CaseJob, Limits, Outcome
@@ -89,10 +92,15 @@ def _lost(job: CaseJob, error: BaseException) -> Outcome:
 
 @contextmanager
 def local_engine(workers: int, limits: Limits) -> Iterator[Engine]:
-    """A cluster of so many worker processes on this machine; only this process can send them work."""
+    """A cluster of so many worker processes on this machine; only this process can send them work.
+
+    Raises
+    ------
+    UsageError
+        If a worker can't be started.
+    """
     import dask  # noqa: PLC0415 - an extra
-    from distributed import Client, LocalCluster  # noqa: PLC0415
-    from distributed.security import Security  # noqa: PLC0415
+    from distributed import Client  # noqa: PLC0415
 
     _quiet()
     settings = {
@@ -101,21 +109,45 @@ def local_engine(workers: int, limits: Limits) -> Iterator[Engine]:
         "distributed.scheduler.http.routes": [],  # nothing is served to browsers
         "distributed.worker.http.routes": [],
     }
-    with (
-        dask.config.set(settings),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit=0,  # cases have a limit each
-            dashboard_address="127.0.0.1:0",
-            scheduler_kwargs={"dashboard": False},
-            silence_logs=logging.CRITICAL + 1,
-            security=Security.temporary(),
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        client.register_plugin(_deaf())
+    with dask.config.set(settings), _started(workers) as cluster, Client(cluster) as client:
         yield Engine(client=client, limits=limits)
+
+
+def _started(workers: int) -> Any:
+    """A cluster that has started, even if this is interrupted: Dask can't be ended in order before."""
+    with ThreadPoolExecutor(1, initializer=_deafen) as starter:
+        starting = starter.submit(_cluster, workers)
+        try:
+            return starting.result()
+        except KeyboardInterrupt:
+            with suppress(Exception):
+                starting.result().close()
+            raise
+        except (OSError, RuntimeError) as error:
+            found = f"{type(error).__name__}: {printable(str(error))[:200]}"
+            raise UsageError(f"--workers {workers}: they can't be started on this machine ({found})") from None
+
+
+def _cluster(workers: int) -> Any:
+    from distributed import LocalCluster  # noqa: PLC0415 - an extra
+    from distributed.security import Security  # noqa: PLC0415
+
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        memory_limit=0,  # cases have a limit each
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
+        silence_logs=logging.CRITICAL + 1,
+        security=Security.temporary(),
+    )
+
+
+def _deafen() -> None:
+    """For this thread and all that it starts: only the main process hears Ctrl-C or a closed terminal, and ends the others."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    resource_tracker.ensure_running()  # it would undo the next line
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 @contextmanager
@@ -168,16 +200,3 @@ def _quiet() -> None:
     """What Dask says to developers isn't for users: what matters is in the cases' rows."""
     for name in ("distributed", "tornado", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-
-
-def _deaf() -> Any:
-    """A plugin that keeps a worker from hearing the terminal's Ctrl-C: the main process ends it in order."""
-    from distributed import WorkerPlugin  # noqa: PLC0415 - an extra
-
-    class Deaf(WorkerPlugin):
-        def setup(self, worker: Any) -> None:  # noqa: ARG002 - Dask's signature
-            import signal  # noqa: PLC0415
-
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    return Deaf()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from batch import events, half_written, kill_tree, numbers, start, table
+from batch import PROGRAM, events, half_written, kill_tree, numbers, start, table
 from batch_cases import write_case, write_manifest
 
 pytestmark = pytest.mark.slow
@@ -50,25 +51,30 @@ def begin():
         kill_tree(process)
 
 
-def wait_for(condition, process, patience_s=240.0):
+def wait_for(condition, process=None, patience_s=240.0):
     """Until a condition holds, while a process lives."""
     until = time.monotonic() + patience_s
     while not condition():
-        assert process.poll() is None, "it has ended before"
+        assert process is None or process.poll() is None, "it has ended before"
         assert time.monotonic() < until
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_interrupted_it_ends_soon_and_goes_on_later(manifest, undisturbed, begin, tmp_path, kind):
-    """Ctrl-C reaches every process of the terminal's group; SIGTERM the one it is sent to."""
+    """Ctrl-C and a closed terminal reach every process of the terminal's group; SIGTERM the one it is sent to."""
     out = tmp_path / "out"
     process = begin(manifest, out, "--workers", "1")
     wait_for(lambda: len(events(out)) == 1, process)
     below = psutil.Process(process.pid).children(recursive=True)
-    (os.killpg if kind == "SIGINT" else os.kill)(process.pid, getattr(signal, kind))
+    (os.kill if kind == "SIGTERM" else os.killpg)(process.pid, getattr(signal, kind))
     assert process.wait(timeout=30) == 130  # how soon, is measured by benchmarks/batch.py --kill
-    assert "Traceback" not in out.with_suffix(".log").read_text()
+    told = out.with_suffix(".log").read_text().splitlines()
+    assert told[-2:] == [
+        "Finished cases are kept; the same command goes on with the others.",
+        "ablmargin: interrupted",
+    ]
+    assert not [line for line in told if "Traceback" in line or "leaked" in line]
     _, alive = psutil.wait_procs(below, timeout=3)
     assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
     assert (
@@ -77,6 +83,52 @@ def test_interrupted_it_ends_soon_and_goes_on_later(manifest, undisturbed, begin
     assert [row["error_code"] for row in table(out)].count("NOT_RUN") > 0
     assert begin(manifest, out, "--workers", "2").wait() == 0
     assert [event["event"] for event in events(out)[1:]].count("kept") >= 1
+    assert numbers(out) == numbers(undisturbed)
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.3, 0.6])
+@pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_interrupted_while_its_workers_start_it_says_no_more_than_that(manifest, begin, tmp_path, kind, after_s):
+    out = tmp_path / "out"
+    process = begin(manifest, out, "--workers", "2")
+    wait_for((out / ".batch" / "locks" / "all.lock").exists, process)
+    time.sleep(after_s)
+    os.killpg(process.pid, getattr(signal, kind))
+    assert process.wait(timeout=30) == 130
+    told = out.with_suffix(".log").read_text().splitlines()
+    assert [line for line in told if line != "4 cases, 2 at once"] == [
+        "Finished cases are kept; the same command goes on with the others.",
+        "ablmargin: interrupted",
+    ]
+
+
+def test_when_the_terminal_closes_it_ends_in_order(manifest, tmp_path):
+    """As when ssh loses its connection: nobody can be told anything any more, and that is no error."""
+    out = tmp_path / "out"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(PROGRAM[0], [*PROGRAM, "batch", str(manifest), "--out", str(out), "--workers", "1"])
+    wait_for(lambda: events(out))
+    below = psutil.Process(pid).children(recursive=True)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+    _, alive = psutil.wait_procs(below, timeout=3)
+    assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
+    lines = (out / ".batch" / "journal-all.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["event"] == "batch interrupted"
+    assert [row["error_code"] for row in table(out)].count("NOT_RUN") > 0
+
+
+def test_with_nohup_it_outlives_its_terminal(manifest, undisturbed, begin, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # all that nohup does
+    try:
+        process = begin(manifest, out, "--workers", "2")
+    finally:
+        signal.signal(signal.SIGHUP, hangup)
+    wait_for(lambda: events(out), process)
+    os.killpg(process.pid, signal.SIGHUP)
+    assert process.wait() == 0
     assert numbers(out) == numbers(undisturbed)
 
 
