@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ablmargin.batch import inputs
+from ablmargin.batch import inputs, supervise
 from ablmargin.batch.inputs import fingerprint_of, fingerprints_if_unchanged, input_paths, stamp_of
 from ablmargin.batch.job import Analysis, CaseJob, Limits, digest_of, without_places
 from ablmargin.batch.keeper import FORKS
@@ -27,6 +27,16 @@ from ablmargin.batch.work import CaseLog, work
 from ablmargin.intake import CaseRequest
 
 EATER = "import time; eaten = b'x' * 700_000_000; time.sleep(60)"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_keeper_left():
+    """Other tests look for processes that are left behind."""
+    yield
+    keeper = getattr(supervise._own, "keeper", None)
+    if keeper is not None:
+        keeper.end()
+        supervise._own.keeper = None
 
 
 @pytest.fixture

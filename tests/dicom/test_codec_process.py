@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from encoded import JPEG_LOSSLESS_1, JPEG_LS
+from pool_tasks import decoded
 from streams import jpeg_lossless, slice_values
 from test_codec import job
 
@@ -146,15 +147,10 @@ def test_it_is_told_no_names(monkeypatch, tmp_path):
             assert Path(other).parent == tmp_path
 
 
-def decoded_in_a_worker(_):
-    with FrameDecoder() as decoder:
-        return decoder.decoded(GOOD)
-
-
 def test_in_a_worker_of_a_pool(tmp_path):
     """Daemonic workers may have no children of multiprocessing; they may have this one."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        (pixels,) = pool.map(decoded_in_a_worker, [0])
+        (pixels,) = pool.map_async(decoded, [GOOD]).get(timeout=60.0)
         pool.close()
         pool.join()
     np.testing.assert_array_equal(np.frombuffer(pixels, "<u2").reshape(VALUES.shape), VALUES)
