@@ -8,6 +8,7 @@ from itertools import combinations
 
 from ablmargin.agreement.estimate import Estimate
 from ablmargin.agreement.margins import MarginAgreement, icc_of, margin_agreement, margins_mm_of, measured_by_all
+from ablmargin.agreement.patients import Patients, patients_of
 from ablmargin.agreement.readings import QUESTIONS, LesionKey, Matched, Question, Readings, match
 from ablmargin.agreement.verdicts import VerdictAgreement, answers, verdict_agreements
 
@@ -42,6 +43,7 @@ class Comparison:
 
     readings: tuple[Readings, ...]
     matched: Matched
+    patients: Patients
     pairs: tuple[PairAgreement, ...]
     overall: OverallAgreement | None
     flips: tuple[tuple[LesionKey, tuple[Question, ...]], ...]
@@ -51,14 +53,14 @@ class Comparison:
         return tuple(one.name for one in self.readings)
 
     @property
-    def cases(self) -> int:
-        """Of the lesions that all read."""
-        return len({case_id for case_id, _ in self.matched.common})
+    def people(self) -> int:
+        """Patients of the lesions that all read, or cases if no table names patients."""
+        return len(set(self.patients.of(self.matched.common)))
 
     @property
     def is_clustered(self) -> bool:
-        """Whether a case has several of the lesions, so that intervals come from a bootstrap by case."""
-        return self.cases < len(self.matched.common)
+        """Whether a patient has several of the lesions, so that intervals are by patient."""
+        return self.people < len(self.matched.common)
 
     def flipped(self, pair: PairAgreement) -> frozenset[LesionKey]:
         """Lesions that these two answer differently."""
@@ -69,19 +71,25 @@ class Comparison:
 def compare_readings(readings: Sequence[Readings], *, seed: int = 0) -> Comparison:
     """Compare two or more readings of the same lesions.
 
-    Intervals are analytic where each case has one lesion; else they come from a bootstrap that draws cases.
+    Intervals take patients for independent, or cases if no table names patients.
+
+    Raises
+    ------
+    InputError
+        COMPARE_PATIENTS; see :func:`ablmargin.agreement.patients.patients_of`.
     """
-    matched = match(readings)
+    matched, patients = match(readings), patients_of(readings)
     return Comparison(
         readings=tuple(readings),
         matched=matched,
-        pairs=tuple(_pair(one, other, seed) for one, other in combinations(readings, 2)),
-        overall=_overall(readings, matched.common, seed) if len(readings) > 2 else None,
+        patients=patients,
+        pairs=tuple(_pair(one, other, patients, seed) for one, other in combinations(readings, 2)),
+        overall=_overall(readings, matched.common, patients, seed) if len(readings) > 2 else None,
         flips=_flips(readings, matched.common),
     )
 
 
-def _pair(first: Readings, second: Readings, seed: int) -> PairAgreement:
+def _pair(first: Readings, second: Readings, patients: Patients, seed: int) -> PairAgreement:
     """Over the lesions that these two have, whether others have them or not."""
     both = (first, second)
     common = match(both).common
@@ -90,19 +98,21 @@ def _pair(first: Readings, second: Readings, seed: int) -> PairAgreement:
         first=first.name,
         second=second.name,
         lesions=len(common),
-        margins=margin_agreement(keys, margins_mm_of(both, keys), seed=seed) if keys else None,
-        verdicts=verdict_agreements(both, common, seed=seed),
+        margins=margin_agreement(keys, margins_mm_of(both, keys), patients, seed=seed) if keys else None,
+        verdicts=verdict_agreements(both, common, patients, seed=seed),
     )
 
 
-def _overall(readings: Sequence[Readings], common: Sequence[LesionKey], seed: int) -> OverallAgreement:
+def _overall(
+    readings: Sequence[Readings], common: Sequence[LesionKey], patients: Patients, seed: int
+) -> OverallAgreement:
     keys = measured_by_all(readings, common)
-    agreement, consistency = icc_of(keys, margins_mm_of(readings, keys))
+    agreement, consistency = icc_of(margins_mm_of(readings, keys), patients.of(keys))
     return OverallAgreement(
         lesions=len(keys),
         icc_agreement=agreement,
         icc_consistency=consistency,
-        verdicts=verdict_agreements(readings, common, seed=seed),
+        verdicts=verdict_agreements(readings, common, patients, seed=seed),
     )
 
 

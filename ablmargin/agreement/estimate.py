@@ -13,8 +13,8 @@ from ablmargin.geometry import FloatArray
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
-FEWEST_CASES = 5
-"""Of fewer cases nobody can tell how cases differ."""
+FEWEST_PATIENTS = 5
+"""Of fewer nobody can tell how patients differ."""
 FEWEST_DEFINED = 0.9
 """A coefficient that more resamples than the rest leave without a value gets no interval."""
 
@@ -47,41 +47,41 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resamples:
-    """Rows of lesions drawn again and again, case by case; as many as the drawn cases have, so lengths differ.
+    """Rows of lesions drawn again and again, patient by patient; as many as the drawn patients have, so lengths differ.
 
-    ``rows`` is empty for fewer than 5 cases.
+    ``rows`` is empty for fewer than 5 patients.
     """
 
     rows: tuple[Rows, ...]
-    cases: int
+    patients: int
 
 
-def resamples_by_case(case_ids: Sequence[str], *, seed: int = 0, count: int = RESAMPLES) -> Resamples | None:
-    """Draw cases with replacement; None if no case has two lesions, so that lesions are independent.
+def resamples_by_patient(patients: Sequence[str], *, seed: int = 0, count: int = RESAMPLES) -> Resamples | None:
+    """Draw patients with replacement; None if no patient has two lesions, so that lesions are independent.
 
     Lesions of one patient share images and their registration. Drawn one by one they would look like more evidence
     than they are.
 
     Parameters
     ----------
-    case_ids : sequence of str, length n
+    patients : sequence of str, length n
         Whose lesion each row is.
     """
-    case_of_row = case_numbers(case_ids)
-    cases = int(case_of_row.max(initial=-1)) + 1
-    if cases == len(case_of_row):
+    patient_of_row = patient_numbers(patients)
+    people = len(set(patients))
+    if people == len(patient_of_row):
         return None
-    if cases < FEWEST_CASES:
-        return Resamples(rows=(), cases=cases)
-    rows_of_case = [np.flatnonzero(case_of_row == case) for case in range(cases)]
-    draw = np.random.default_rng(seed).integers(0, cases, size=(count, cases))
-    rows = tuple(np.concatenate([rows_of_case[case] for case in cases_drawn]) for cases_drawn in draw)
-    return Resamples(rows=rows, cases=cases)
+    if people < FEWEST_PATIENTS:
+        return Resamples(rows=(), patients=people)
+    rows_of_patient = [np.flatnonzero(patient_of_row == patient) for patient in range(people)]
+    draw = np.random.default_rng(seed).integers(0, people, size=(count, people))
+    rows = tuple(np.concatenate([rows_of_patient[patient] for patient in drawn]) for drawn in draw)
+    return Resamples(rows=rows, patients=people)
 
 
-def case_numbers(case_ids: Sequence[str]) -> Rows:
-    """Cases numbered from 0, in the order of their names."""
-    numbers: Rows = np.unique(np.array([*case_ids], dtype=str), return_inverse=True)[1]
+def patient_numbers(patients: Sequence[str]) -> Rows:
+    """Patients numbered from 0, in the order of their names."""
+    numbers: Rows = np.unique(np.array([*patients], dtype=str), return_inverse=True)[1]
     return numbers
 
 
@@ -90,7 +90,7 @@ def percentile_intervals(
 ) -> list[tuple[float, float]]:
     """Bootstrap intervals of ``count`` figures that are computed together; NaN where too few are defined.
 
-    Percentiles, taken further out the fewer the cases, as Student's t reaches farther than the normal distribution.
+    Percentiles, taken further out the fewer the patients, as Student's t reaches farther than the normal distribution.
 
     References
     ----------
@@ -99,8 +99,8 @@ def percentile_intervals(
     if not resamples.rows:
         return [NO_INTERVAL] * count
     drawn = np.array([figures(rows) for rows in resamples.rows], float)
-    cases = resamples.cases
-    reach = np.sqrt(cases / (cases - 1)) * stats.t.ppf((1 + CONFIDENCE) / 2, cases - 1)
+    patients = resamples.patients
+    reach = np.sqrt(patients / (patients - 1)) * stats.t.ppf((1 + CONFIDENCE) / 2, patients - 1)
     tail = float(stats.norm.sf(reach))
     return [_percentiles(column, tail) for column in drawn.T]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from ablmargin.agreement.estimate import CONFIDENCE, FEWEST_CASES, NO_INTERVAL, Rows
+from ablmargin.agreement.estimate import CONFIDENCE, FEWEST_PATIENTS, NO_INTERVAL, Rows
 from ablmargin.geometry import FloatArray
 
 FULL_AGREEMENT = 1e-12
@@ -51,42 +51,42 @@ def icc_consistency(squares: MeanSquares) -> float:
     return _ratio(squares.lesions - squares.rest, squares.lesions + (squares.k - 1) * squares.rest)
 
 
-def icc_intervals(margins_mm: FloatArray, case_of_row: Rows) -> list[tuple[float, float]]:
+def icc_intervals(margins_mm: FloatArray, patient_of_row: Rows) -> list[tuple[float, float]]:
     """Intervals of ICC(A,1) and ICC(C,1) for these readers, as the only ones of interest.
 
-    Cases are left out one by one (the jackknife) on Fisher's scale, whether a case has one lesion or several. Two readers
+    Patients are left out one by one (the jackknife) on Fisher's scale, whether a patient has one lesion or several. Two readers
     can't tell how readers differ in general: intervals that take them for a sample of all readers reach from 0 to 1.
 
     Parameters
     ----------
     margins_mm : ndarray, shape (n, k)
-    case_of_row : ndarray of int, shape (n,)
-        Numbers of the cases, from 0.
+    patient_of_row : ndarray of int, shape (n,)
+        Numbers of the patients, from 0.
 
     Returns
     -------
     list of (float, float)
-        NaN for fewer than 5 cases, and where readers agree fully or would without one case.
+        NaN for fewer than 5 patients, and where readers agree fully or would without one patient.
 
     References
     ----------
     Readers fixed: Carrasco & Jover, Biometrics 2003;59:849, doi:10.1111/j.0006-341X.2003.00099.x; Fisher's scale for
     agreement: Lin, Biometrics 1989;45:255, doi:10.2307/2532051
     """
-    k, cases = margins_mm.shape[1], int(case_of_row.max(initial=-1)) + 1
-    if cases < FEWEST_CASES:
+    k, patients = margins_mm.shape[1], int(patient_of_row.max(initial=-1)) + 1
+    if patients < FEWEST_PATIENTS:
         return [NO_INTERVAL] * 2
     every = _on_fishers_scale(margins_mm)
-    without = np.array([_on_fishers_scale(margins_mm[case_of_row != case]) for case in range(cases)])
+    without = np.array([_on_fishers_scale(margins_mm[patient_of_row != patient]) for patient in range(patients)])
     return [_jackknifed(one, left_out, k) for one, left_out in zip(every, without.T, strict=True)]
 
 
 def _jackknifed(every: float, without: FloatArray, k: int) -> tuple[float, float]:
     if not (np.isfinite(every) and np.isfinite(without).all()):
         return NO_INTERVAL
-    cases = len(without)
-    error = np.sqrt((cases - 1) / cases * np.square(without - without.mean()).sum())
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, cases - 1) * error)
+    patients = len(without)
+    error = np.sqrt((patients - 1) / patients * np.square(without - without.mean()).sum())
+    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, patients - 1) * error)
     low, high = np.exp(2 * (every + np.array([-reach, reach])))
     return float((low - 1) / (low + k - 1)), float((high - 1) / (high + k - 1))
 

@@ -41,34 +41,37 @@ def limits_intervals_mm(differences_mm: FloatArray) -> list[tuple[float, float]]
     return [_pair(bias + sd * factors) for factors in (of_bias, -of_upper[::-1], of_upper)]
 
 
-def limits_over_cases_mm(
-    differences_mm: FloatArray, case_of_row: Rows
+def limits_over_patients_mm(
+    differences_mm: FloatArray, patient_of_row: Rows
 ) -> tuple[tuple[float, float, float, float], list[tuple[float, float]]]:
-    """Bias, limits of agreement and standard deviation where cases have several lesions, and intervals of the first three.
+    """Bias, limits of agreement and standard deviation where patients have several lesions, and intervals of the first three.
 
-    Each case counts once in the bias; the variance is that between cases and that within them.
+    Each patient counts once in the bias; the variance is that between patients and that within them.
 
     Parameters
     ----------
     differences_mm : ndarray, shape (n,)
-    case_of_row : ndarray of int, shape (n,)
-        Numbers of the cases, from 0; fewer cases than lesions.
+    patient_of_row : ndarray of int, shape (n,)
+        Numbers of the patients, from 0; fewer patients than lesions.
 
     References
     ----------
     Zou, Stat Methods Med Res 2013;22:630, doi:10.1177/0962280211402548
     """
-    lesions = np.bincount(case_of_row)
-    means = np.bincount(case_of_row, weights=differences_mm) / lesions
-    cases, within_freedom = len(means), len(differences_mm) - len(means)
+    lesions = np.bincount(patient_of_row)
+    means = np.bincount(patient_of_row, weights=differences_mm) / lesions
+    patients, within_freedom = len(means), len(differences_mm) - len(means)
     bias = float(means.mean())
-    inner = float(np.square(differences_mm - means[case_of_row]).sum() / within_freedom)
-    if cases < 2:
+    inner = float(np.square(differences_mm - means[patient_of_row]).sum() / within_freedom)
+    if patients < 2:
         return (bias, *NO_INTERVAL, float("nan")), [NO_INTERVAL] * 3
     parts = np.array([means.var(ddof=1), (1 - np.mean(1 / lesions)) * inner])
     total = float(parts.sum())
-    sd, error = float(np.sqrt(total)), float(np.sqrt(parts[0] / cases) * stats.t.ppf((1 + CONFIDENCE) / 2, cases - 1))
-    freedom = np.array([cases - 1, within_freedom])
+    sd, error = (
+        float(np.sqrt(total)),
+        float(np.sqrt(parts[0] / patients) * stats.t.ppf((1 + CONFIDENCE) / 2, patients - 1)),
+    )
+    freedom = np.array([patients - 1, within_freedom])
     low, high = (parts * (freedom / stats.chi2.ppf((1 + side * CONFIDENCE) / 2, freedom) - 1) for side in (1, -1))
     less = LIMIT_SD * (sd - np.sqrt(max(total - np.hypot(*low), 0.0)))
     more = LIMIT_SD * (np.sqrt(total + np.hypot(*high)) - sd)

@@ -59,16 +59,16 @@ def compare(results: Sequence[Source | DataFrame], *, names: Sequence[str] | Non
     ----------
     results : sequence of paths or DataFrames, two or more
         One a reader: whatever :func:`ablmargin.load_results` reads, or its table. A table of another program needs the
-        columns ``case_id``, ``lesion_id`` and ``mam_mm``; ``verdict`` if it gives one.
+        columns ``case_id``, ``lesion_id`` and ``mam_mm``; ``verdict`` if it gives one; ``patient_id`` if patients have several cases.
     names : sequence of str, optional
         What the readers are called, else their folders and files.
     seed : int
-        Of the bootstrap where cases have several lesions.
+        Of the bootstrap where patients have several lesions.
 
     Raises
     ------
     InputError
-        As load_results does, and COMPARE_NO_MARGIN and COMPARE_NO_COMMON_LESION.
+        As load_results does, and COMPARE_NO_MARGIN, COMPARE_NO_COMMON_LESION and COMPARE_PATIENTS.
     UsageError
         For a single result, or names that don't fit.
 
@@ -114,6 +114,7 @@ def reading_of(row: Mapping[str, Any]) -> Reading:
         verdict=row.get("verdict"),
         by_threshold={mm: verdict for mm, verdict in verdicts.items() if verdict is not None},
         missing=row.get("error_code") or ("registration failed" if row.get("status") == "withheld" else "no margin"),
+        patient_id=row.get("patient_id") or None,
     )
 
 

@@ -10,9 +10,9 @@ import numpy as np
 from ablmargin.agreement.estimate import (
     NO_INTERVAL,
     Estimate,
-    case_numbers,
+    patient_numbers,
     percentile_intervals,
-    resamples_by_case,
+    resamples_by_patient,
 )
 from ablmargin.agreement.icc import (
     MeanSquares,
@@ -23,11 +23,12 @@ from ablmargin.agreement.icc import (
 from ablmargin.agreement.limits import (
     limits_intervals_mm,
     limits_mm,
-    limits_over_cases_mm,
+    limits_over_patients_mm,
     slope,
     slope_interval,
     spread_mm,
 )
+from ablmargin.agreement.patients import Patients
 from ablmargin.agreement.readings import LesionKey, Readings
 from ablmargin.geometry import FloatArray
 
@@ -84,19 +85,21 @@ def margins_mm_of(readings: Sequence[Readings], keys: Sequence[LesionKey]) -> Fl
     return np.array(margins, float).reshape(len(keys), len(readings))
 
 
-def margin_agreement(keys: tuple[LesionKey, ...], margins_mm: FloatArray, *, seed: int) -> MarginAgreement:
+def margin_agreement(
+    keys: tuple[LesionKey, ...], margins_mm: FloatArray, patients: Patients, *, seed: int
+) -> MarginAgreement:
     """Compare two readers' margins, shape (lesions, 2), at least one lesion."""
     first, second = margins_mm.T
-    case_ids = [case_id for case_id, _ in keys]
-    resamples = resamples_by_case(case_ids, seed=seed)
+    whose = patients.of(keys)
+    resamples = resamples_by_patient(whose, seed=seed)
     if resamples is None:
         values = (*limits_mm(second - first), spread_mm(second - first))
         intervals, of_slope = limits_intervals_mm(second - first), slope_interval(first, second)
     else:
-        values, intervals = limits_over_cases_mm(second - first, case_numbers(case_ids))
+        values, intervals = limits_over_patients_mm(second - first, patient_numbers(whose))
         (of_slope,) = percentile_intervals(lambda rows: [slope(first[rows], second[rows])], resamples, count=1)
     bias, lower, upper, sd = map(Estimate.of, values, [*intervals, NO_INTERVAL])
-    agreement, consistency = icc_of(keys, margins_mm)
+    agreement, consistency = icc_of(margins_mm, whose)
     return MarginAgreement(
         keys=keys,
         first_mm=first,
@@ -111,11 +114,11 @@ def margin_agreement(keys: tuple[LesionKey, ...], margins_mm: FloatArray, *, see
     )
 
 
-def icc_of(keys: Sequence[LesionKey], margins_mm: FloatArray) -> tuple[Estimate, Estimate]:
-    """ICC(A,1) and ICC(C,1) of two readers or more, margins of shape (lesions, readers)."""
-    if len(keys) < FEWEST:
+def icc_of(margins_mm: FloatArray, whose: Sequence[str]) -> tuple[Estimate, Estimate]:
+    """ICC(A,1) and ICC(C,1) of two readers or more, margins of shape (lesions, readers); ``whose`` lesions they are."""
+    if len(whose) < FEWEST:
         return Estimate(value=None), Estimate(value=None)
     squares = MeanSquares.of(margins_mm)
-    intervals = icc_intervals(margins_mm, case_numbers([case_id for case_id, _ in keys]))
+    intervals = icc_intervals(margins_mm, patient_numbers(whose))
     agreement, consistency = map(Estimate.of, (icc_agreement(squares), icc_consistency(squares)), intervals)
     return agreement, consistency

@@ -27,6 +27,8 @@ class Reading:
         Verdicts against each threshold, bounds considered.
     missing : str
         Why there is no margin.
+    patient_id : str, optional
+        Whose lesion it is, in this reader's words.
     """
 
     margin_mm: float | None
@@ -37,6 +39,7 @@ class Reading:
     verdict: str | None = None
     by_threshold: Mapping[float, str] = field(default_factory=dict)
     missing: str = "no margin"
+    patient_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,8 +29,9 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
         "schema": SCHEMA,
         "readers": list(comparison.names),
         "lesions": len(matched.common),
-        "cases": comparison.cases,
-        "intervals": "by case" if comparison.is_clustered else "by lesion",
+        "patients": comparison.people,
+        "patients_by": f"{comparison.patients.unit}_id",
+        "intervals": f"by {comparison.patients.unit}" if comparison.is_clustered else "by lesion",
         "remarks": list(remarks(comparison)),
         "pairs": [_pair_record(pair) for pair in comparison.pairs],
         "overall": overall

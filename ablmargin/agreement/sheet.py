@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ablmargin.agreement.comparison import Comparison, OverallAgreement, PairAgreement
-from ablmargin.agreement.estimate import FEWEST_CASES, Estimate
+from ablmargin.agreement.estimate import FEWEST_PATIENTS, Estimate
 from ablmargin.agreement.margins import MarginAgreement
 from ablmargin.agreement.readings import LesionKey, Reading
 from ablmargin.agreement.verdicts import VerdictAgreement
 
 UNKNOWN = "–"
 NEAR_MM = (1.0, 2.0)
-FEW_CASES = 10
+FEW_PATIENTS = 10
 """A bootstrap of fewer cases makes its intervals too narrow."""
 
 
@@ -115,16 +115,7 @@ def told(reading: Reading) -> str:
 
 def remarks(comparison: Comparison) -> Iterator[str]:
     """What whoever reads the figures must know, as sentences."""
-    cases = comparison.cases
-    if not comparison.is_clustered:
-        yield "Each case has one lesion, so intervals take lesions for independent; those of margins also take normal differences."
-    else:
-        yield (
-            "Lesions of one case aren't independent. Bias and limits of agreement count each case once; all other intervals "
-            + ("need more cases." if cases < FEWEST_CASES else "come from a bootstrap that draws cases.")
-        )
-    if comparison.is_clustered and FEWEST_CASES <= cases < FEW_CASES:
-        yield "With so few cases the intervals of the bootstrap are rather too narrow."
+    yield from _about_independence(comparison)
     differing = _differing_rules(comparison)
     if differing:
         yield f"Readers asked for different margins at {_count(differing, 'lesion')}: there verdicts differ without a difference in margin."
@@ -132,6 +123,28 @@ def remarks(comparison: Comparison) -> Iterator[str]:
         "Margins are mam_mm, nothing excluded. Verdicts are the readers' own: with bounds and reservations where a reader has them, "
         "and about the margin within the liver for tumors below its capsule."
     )
+
+
+def _about_independence(comparison: Comparison) -> Iterator[str]:
+    people, unit = comparison.people, comparison.patients.unit
+    if not comparison.is_clustered:
+        yield f"Each {unit} has one lesion, so intervals take lesions for independent; those of margins also take normal differences."
+    else:
+        yield (
+            f"Lesions of one {unit} aren't independent. Bias and limits of agreement count each {unit} once; all other intervals "
+            + (
+                f"need {FEWEST_PATIENTS} {unit}s."
+                if people < FEWEST_PATIENTS
+                else f"take {unit}s, not lesions, for independent."
+            )
+        )
+    if comparison.is_clustered and FEWEST_PATIENTS <= people < FEW_PATIENTS:
+        yield f"With so few {unit}s the intervals of proportional bias, shares, kappa and AC1 are rather too narrow."
+    unnamed = comparison.patients.unnamed(comparison.matched.common)
+    if unit == "case":
+        yield "No result has a column patient_id, so each case counts as a patient."
+    elif unnamed:
+        yield f"{_count(unnamed, 'case')} without a patient_id: each counts as a patient."
 
 
 def _differing_rules(comparison: Comparison) -> int:
@@ -156,7 +169,7 @@ def title(comparison: Comparison) -> str:
     """Who is compared, over how much."""
     lesions = _count(len(comparison.matched.common), "lesion")
     *others, last = comparison.names
-    return f"{', '.join(others)} and {last} over {lesions} of {_count(comparison.cases, 'case')}"
+    return f"{', '.join(others)} and {last} over {lesions} of {_count(comparison.people, comparison.patients.unit)}"
 
 
 def pair_title(pair: PairAgreement) -> str:

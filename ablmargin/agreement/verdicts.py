@@ -24,8 +24,9 @@ from ablmargin.agreement.estimate import (
     Estimate,
     Rows,
     percentile_intervals,
-    resamples_by_case,
+    resamples_by_patient,
 )
+from ablmargin.agreement.patients import Patients
 from ablmargin.agreement.readings import QUESTIONS, LesionKey, Question, Readings
 
 NO_SCATTER = 1e-9
@@ -47,10 +48,10 @@ class VerdictAgreement:
 
 
 def verdict_agreements(
-    readings: Sequence[Readings], common: Sequence[LesionKey], *, seed: int
+    readings: Sequence[Readings], common: Sequence[LesionKey], patients: Patients, *, seed: int
 ) -> tuple[VerdictAgreement, ...]:
     """For each question that all readers answer for at least one lesion."""
-    found = (_agreement(readings, common, question, seed) for question in QUESTIONS)
+    found = (_agreement(readings, common, patients, question, seed) for question in QUESTIONS)
     return tuple(one for one in found if one is not None)
 
 
@@ -61,7 +62,7 @@ def answers(readings: Sequence[Readings], key: LesionKey, question: Question) ->
 
 
 def _agreement(
-    readings: Sequence[Readings], common: Sequence[LesionKey], question: Question, seed: int
+    readings: Sequence[Readings], common: Sequence[LesionKey], patients: Patients, question: Question, seed: int
 ) -> VerdictAgreement | None:
     told = {key: answers(readings, key, question) for key in common}
     keys = [key for key, words in told.items() if len(words) == len(readings)]
@@ -76,15 +77,15 @@ def _agreement(
         return float(alike[rows].mean()), coefficient(drawn, kappa_chance), coefficient(drawn, gwet_chance)
 
     values = figures(np.arange(len(keys)))
-    case_ids = [case_id for case_id, _ in keys]
-    resamples = resamples_by_case(case_ids, seed=seed)
+    whose = patients.of(keys)
+    resamples = resamples_by_patient(whose, seed=seed)
     if resamples is None:
         of_kappa, of_ac1 = (coefficient_interval(votes, chance) for chance in (kappa_chance, gwet_chance))
         intervals = [_share_interval(int(alike.sum()), len(keys)), of_kappa, of_ac1]
     else:
         intervals = percentile_intervals(figures, resamples, count=len(values))
     if alike.all() or not alike.any():
-        intervals[0] = _share_interval(len(set(case_ids)) * int(alike[0]), len(set(case_ids)))
+        intervals[0] = _share_interval(len(set(whose)) * int(alike[0]), len(set(whose)))
     same = Estimate.of(values[0], intervals[0])
     kappa, ac1 = (
         Estimate.of(value, _unless_empty(ends)) for value, ends in zip(values[1:], intervals[1:], strict=True)
@@ -95,7 +96,7 @@ def _agreement(
 
 
 def _share_interval(count: int, of: int) -> tuple[float, float]:
-    """Wilson's. Where cases have several lesions and all are alike, cases are counted: nobody can tell how cases differ."""
+    """Wilson's. Where patients have several lesions and all are alike, patients are counted: nobody can tell how they differ."""
     ends = stats.binomtest(count, of).proportion_ci(CONFIDENCE, method="wilson")
     return float(ends.low), float(ends.high)
 

@@ -15,7 +15,7 @@ from ablmargin.agreement.categories import (
     gwet_chance,
     votes_of,
 )
-from ablmargin.agreement.estimate import percentile_intervals, resamples_by_case
+from ablmargin.agreement.estimate import percentile_intervals, resamples_by_patient
 from ablmargin.agreement.icc import (
     MeanSquares,
     icc_agreement,
@@ -25,7 +25,7 @@ from ablmargin.agreement.icc import (
 from ablmargin.agreement.limits import (
     limits_intervals_mm,
     limits_mm,
-    limits_over_cases_mm,
+    limits_over_patients_mm,
     slope,
     slope_interval,
     spread_mm,
@@ -155,15 +155,15 @@ def test_intervals_of_icc_hold_the_truth_of_these_readers(lesions_a_case, reader
     """0.95 within 0.03, five standard errors of 1200 runs, for 15 cases; readers with biases of 0 to 1 mm are the same in each."""
     rng = np.random.default_rng(11)
     runs, cases = 1200, 15
-    bias, case_of_row = np.linspace(0, 1, readers), np.repeat(np.arange(cases), lesions_a_case)
+    bias, patient_of_row = np.linspace(0, 1, readers), np.repeat(np.arange(cases), lesions_a_case)
     shared, own = 0.5, 0.7
     error = shared**2 + own**2
     truth = np.array([9 / (9 + error + bias.var(ddof=1)), 9 / (9 + error)])
     held = np.zeros(2)
     for _ in range(runs):
-        margins = 6 + rng.normal(0, 3, (len(case_of_row), 1)) + bias
-        margins = margins + rng.normal(0, shared, (cases, readers))[case_of_row] + rng.normal(0, own, margins.shape)
-        intervals = np.array(icc_intervals(margins, case_of_row))
+        margins = 6 + rng.normal(0, 3, (len(patient_of_row), 1)) + bias
+        margins = margins + rng.normal(0, shared, (cases, readers))[patient_of_row] + rng.normal(0, own, margins.shape)
+        intervals = np.array(icc_intervals(margins, patient_of_row))
         held += (intervals[:, 0] <= truth) & (truth <= intervals[:, 1])
     assert held / runs == pytest.approx(0.95, abs=0.03)
 
@@ -254,15 +254,15 @@ def test_the_order_of_two_readers_does_not_matter():
 
 def test_lesions_are_drawn_by_their_cases():
     cases = ["p", "q", "p", "r", "q", "p", "s", "t"]
-    resamples = resamples_by_case(cases, count=200)
+    resamples = resamples_by_patient(cases, count=200)
     assert resamples is not None
     for rows in resamples.rows:
         counts = np.bincount(rows, minlength=8)
         assert counts[0] == counts[2] == counts[5]
         assert counts[1] == counts[4]
-    assert resamples_by_case(["p", "q", "r"]) is None
-    assert resamples_by_case(["p", "q", "q", "r"]).rows == (), "three cases don't tell how cases differ"
-    again = resamples_by_case(cases, count=200)
+    assert resamples_by_patient(["p", "q", "r"]) is None
+    assert resamples_by_patient(["p", "q", "q", "r"]).rows == (), "three cases don't tell how cases differ"
+    again = resamples_by_patient(cases, count=200)
     assert all(np.array_equal(one, other) for one, other in zip(resamples.rows, again.rows, strict=True))
 
 
@@ -270,11 +270,11 @@ def test_lesions_that_repeat_their_case_add_no_evidence():
     """Each of 30 values four times: the interval by case is as wide as that of the 30, not half of it."""
     values = np.random.default_rng(3).normal(0.0, 2.0, 30)
     repeated, cases = np.repeat(values, 4), np.repeat(np.arange(30).astype(str), 4)
-    resamples = resamples_by_case(cases.tolist())
+    resamples = resamples_by_patient(cases.tolist())
     ((low, high),) = percentile_intervals(lambda rows: [repeated[rows].mean()], resamples, count=1)
     alone = limits_intervals_mm(values)[0]
     assert high - low == pytest.approx(alone[1] - alone[0], rel=0.12)
-    assert limits_over_cases_mm(repeated, np.repeat(np.arange(30), 4))[1][0] == pytest.approx(alone)
+    assert limits_over_patients_mm(repeated, np.repeat(np.arange(30), 4))[1][0] == pytest.approx(alone)
     naive = limits_intervals_mm(repeated)[0]
     assert naive[1] - naive[0] < 0.6 * (high - low)
 
@@ -285,10 +285,10 @@ def test_intervals_by_case_hold_the_limits_as_often_as_they_say():
     runs, cases = 2000, 15
     held = np.zeros(3)
     for _ in range(runs):
-        case_of_row = np.repeat(np.arange(cases), rng.integers(1, 5, cases))
-        differences = 0.4 + rng.normal(0, 1, cases)[case_of_row] + rng.normal(0, 1, len(case_of_row))
+        patient_of_row = np.repeat(np.arange(cases), rng.integers(1, 5, cases))
+        differences = 0.4 + rng.normal(0, 1, cases)[patient_of_row] + rng.normal(0, 1, len(patient_of_row))
         truth = 0.4 + 1.96 * 2**0.5 * np.array([0, -1, 1])
-        intervals = np.array(limits_over_cases_mm(differences, case_of_row)[1])
+        intervals = np.array(limits_over_patients_mm(differences, patient_of_row)[1])
         held += (intervals[:, 0] <= truth) & (truth <= intervals[:, 1])
     assert held / runs == pytest.approx(0.95, abs=0.02)
 
@@ -297,6 +297,6 @@ def test_limits_by_case_are_the_usual_ones_where_cases_hardly_repeat():
     """One case of forty has a second lesion with the same difference."""
     differences = np.random.default_rng(6).normal(1.0, 2.0, 40)
     more = np.append(differences, differences[-1])
-    values, intervals = limits_over_cases_mm(more, np.append(np.arange(40), 39))
+    values, intervals = limits_over_patients_mm(more, np.append(np.arange(40), 39))
     assert values[:3] == pytest.approx(limits_mm(differences), abs=0.02)
     assert np.array(intervals) == pytest.approx(np.array(limits_intervals_mm(differences)), abs=0.12)
