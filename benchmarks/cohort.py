@@ -1,22 +1,26 @@
 """Known hazard ratios in simulated cohorts of 200 lesions: recovered, and covered by their intervals as often as told.
 
 ``python benchmarks/cohort.py`` fits one cohort and then 200, as ``ablmargin cohort`` does; exits with 1 if a limit isn't met. ``--harder`` adds stronger likeness within patients, fewer
-progressions, months rounded to whole quarters and small cohorts, without limits.
+progressions, months rounded to whole quarters and small cohorts, without limits; ``--roc`` tells how often the intervals of the
+ROC curve's cut-offs hold the true rates.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from cohort_simulated import MARGIN_RATIO, RAS_RATIO, Simulated, simulate
+from cohort_simulated import MARGIN_RATIO, PROGRESSION_RATE, RAS_RATIO, Simulated, simulate
+from numpy.typing import NDArray
 from scipy.stats import binom
 
 from ablmargin.cohort.cox import CoxModel, NoFitError, fit_cox
 from ablmargin.cohort.histories import Histories
-from ablmargin.cohort.outcome import MUTANT, NARROW, covariates_of
+from ablmargin.cohort.intervals import Ranged
+from ablmargin.cohort.outcome import HORIZON_MONTHS, MUTANT, NARROW, covariates_of
+from ablmargin.cohort.roc import roc_of
 from ablmargin.threads import one_blas_thread
 
 LOWEST, HIGHEST = 0.92, 0.98
@@ -109,12 +113,50 @@ def harder(cohorts: int) -> None:
     tell("60 lesions", coverage(seeds, lambda seed: simulate(seed, lesions=60)))
 
 
+def true_rates(cutoffs_mm: Sequence[float]) -> NDArray[np.float64]:
+    """Sensitivity and specificity of cut-offs, shape (n, 2): exact but for the drawn margins of 400,000 lesions."""
+    many = simulate(10**6, lesions=400_000)
+    hazard = PROGRESSION_RATE * MARGIN_RATIO ** (many.margin_mm < 5) * RAS_RATIO**many.mutant
+    order = np.argsort(many.margin_mm)
+    progressing = -np.expm1(-hazard * HORIZON_MONTHS)[order]
+    below = np.searchsorted(many.margin_mm[order], cutoffs_mm)
+    sums = [np.concatenate([[0.0], np.cumsum(weight)]) for weight in (progressing, 1 - progressing)]
+    sensitivity, missed = (each[below] / each[-1] for each in sums)
+    return np.column_stack([sensitivity, 1 - missed])
+
+
+def tell_cutoffs(cohorts: int, lesions: int) -> None:
+    """How often the intervals of the best cut-off and of 5 mm hold the true rates, and how far the rates are off."""
+    drawn = (histories_of(simulate(seed, lesions=lesions)) for seed in range(cohorts))
+    found = [roc_of(one, horizon_months=HORIZON_MONTHS, given_mm=(5.0,), seed=0) for one in drawn]
+    told = [(roc.best, roc.given[0]) for roc in found if roc is not None and roc.best is not None]
+    print(f"\n{lesions} lesions, {len(told)} of {cohorts} cohorts with a best cut-off: sensitivity / specificity")
+    best, truth = [one for one, _ in told], true_rates([one.margin_mm.value for one, _ in told])
+    counted = np.array([[one.counted_sensitivity, one.counted_specificity] for one in best]) - truth
+    print(f"{'best cut-off, as counted':<28} {'':>18}   too high by {_pair(counted.mean(axis=0))}")
+    tell_rates("best cut-off, corrected", [(one.sensitivity, one.specificity) for one in best], truth)
+    given = [(five.sensitivity, five.specificity) for _, five in told]
+    tell_rates("cut-off 5 mm", given, np.repeat(true_rates([5.0]), len(given), axis=0))
+
+
+def tell_rates(name: str, rates: Sequence[tuple[Ranged, Ranged]], truth: NDArray[np.float64]) -> None:
+    """One row: how often the intervals hold the truth, and the mean error."""
+    value, lower, upper = np.array([[[one.value, one.lower, one.upper] for one in pair] for pair in rates]).T
+    held = ((truth >= lower.T) & (truth <= upper.T)).mean(axis=0)
+    print(f"{name:<28} {_pair(held):>18}   too high by {_pair((value.T - truth).mean(axis=0))}", flush=True)
+
+
+def _pair(shares: NDArray[np.float64]) -> str:
+    return " / ".join(f"{100 * share:.1f} %" for share in shares)
+
+
 def main() -> int:
     """Print what was found; 1 if a limit isn't met."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--cohorts", type=int, default=200)
     parser.add_argument("--first", type=int, default=0, help="the first cohort's seed")
     parser.add_argument("--harder", action="store_true")
+    parser.add_argument("--roc", action="store_true")
     arguments = parser.parse_args()
     with one_blas_thread():
         met = one_cohort(arguments.first)
@@ -126,6 +168,9 @@ def main() -> int:
         met &= found.unfit == 0 and all(LOWEST <= share <= HIGHEST for share in found.covered)
         if arguments.harder:
             harder(arguments.cohorts)
+        if arguments.roc:
+            for lesions in (200, 80):
+                tell_cutoffs(arguments.cohorts, lesions)
     print("met" if met else f"NOT MET: both ratios within their intervals, coverage {LOWEST} to {HIGHEST}")
     return int(not met)
 

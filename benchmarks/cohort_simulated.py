@@ -16,6 +16,10 @@ MARGIN_RATIO, RAS_RATIO = 2.48, 3.01
 """Hazard ratios of a minimum margin under 5 mm and of mutant RAS: Odisio et al. 2017, doi:10.1002/bjs.10490."""
 
 
+PROGRESSION_RATE = 0.006
+"""A month, with a margin of 5 mm or more and wild type."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulated:
     """Lesions side by side, shape (n,) each; ``event`` is 0 none, 1 progression, 2 death."""
@@ -34,7 +38,7 @@ def simulate(
     margin_ratio: float = MARGIN_RATIO,
     ras_ratio: float = RAS_RATIO,
     likeness: float = 0.3,
-    rate: float = 0.006,
+    rate: float = PROGRESSION_RATE,
     death_rate: float = 0.006,
 ) -> Simulated:
     """Draw a cohort: 1 to 4 lesions a patient, half mutant, 30 months of follow-up on average.

@@ -10,7 +10,7 @@ import numpy as np
 
 from ablmargin.cohort.cox import NoFitError, fit_cox
 from ablmargin.cohort.histories import Histories
-from ablmargin.cohort.roc import Ranged
+from ablmargin.cohort.intervals import Ranged
 from ablmargin.cohort.shares import Share, share_until
 from ablmargin.cohort.survival import progression
 from ablmargin.geometry import FloatArray

@@ -14,6 +14,7 @@ from ablmargin.cohort.outcome import BandOutcome, Outcome
 from ablmargin.cohort.roc import Roc
 from ablmargin.cohort.survival import Curve
 from ablmargin.cohort.svg import new_figure, plain, svg_bytes
+from ablmargin.cohort.wording import bare_mm
 from ablmargin.report.palette import BANDS, INK, MUTED
 
 LINE_COLORS = {**{band.key: band.color for band in BANDS}, "5_to_10": "#b08a1a"}
@@ -81,10 +82,12 @@ def draw_roc(roc: Roc) -> bytes:
     axis.set_aspect("equal")
     axis.plot([0, 100], [0, 100], color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
     axis.step(100 * roc.false_rate, 100 * roc.true_rate, where="post", color=INK, linewidth=1.8)
-    best = roc.best.margin_mm.value
-    marks = [(roc.best, "D", f"best: {best:.1f} mm"), *((cut, "o", f"{cut.margin_mm.value:g} mm") for cut in roc.given)]
-    for cutoff, marker, label in marks:
-        place = (100 * (1 - cutoff.specificity.value), 100 * cutoff.sensitivity.value)
+    marks = [(cut.sensitivity.value, cut.specificity.value, "o", f"{cut.margin_mm:g} mm") for cut in roc.given]
+    if roc.best is not None:
+        best, label = roc.best, f"best: {bare_mm(roc.best.margin_mm.value)} mm"
+        marks.append((best.counted_sensitivity, best.counted_specificity, "D", label))
+    for sensitivity, specificity, marker, label in marks:
+        place = (100 * (1 - specificity), 100 * sensitivity)
         axis.plot(*place, marker=marker, color=INK, fillstyle="none" if marker == "o" else "full", markersize=6)
         offset = (-7, 7) if marker == "D" else (8, -9)
         align = "right" if marker == "D" else "left"

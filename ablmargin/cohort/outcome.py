@@ -10,11 +10,10 @@ import numpy as np
 from ablmargin.clinical.criteria import THRESHOLDS_MM
 from ablmargin.cohort.calibration import LEAST_EVENTS_OF_TWO, Calibration, calibrate
 from ablmargin.cohort.cox import CoxModel, NoFitError, fit_cox
-from ablmargin.cohort.flow import counted
 from ablmargin.cohort.histories import Histories
 from ablmargin.cohort.lesion import Lesion
 from ablmargin.cohort.logrank import LogRank, logrank
-from ablmargin.cohort.roc import LEAST_OF_EACH, Roc, roc_of
+from ablmargin.cohort.roc import Roc, roc_of, why_no_roc
 from ablmargin.cohort.shares import LONG_UNSEEN_MONTHS, Share, share_until
 from ablmargin.cohort.survival import Curve, at_risk, incidence, median_followup, progression
 from ablmargin.geometry import FloatArray
@@ -106,7 +105,7 @@ def outcome_of(lesions: Sequence[Lesion], *, horizon_months: float, seed: int, d
         logrank=logrank(histories, histories.band) if histories.progressions >= FEW_EVENTS else None,
         models=tuple(_models(histories)),
         roc=roc,
-        roc_reason="" if roc else _why_no_roc(histories, horizon_months),
+        roc_reason=why_no_roc(histories, horizon_months),
         calibration=calibration,
         calibration_reason=calibration_reason,
     )
@@ -176,12 +175,3 @@ def _calibration(histories: Histories, horizon_months: float) -> tuple[Calibrati
         return calibrate(chosen, covariates_of(chosen, names), horizon_months), ""
     except NoFitError as error:
         return None, str(error)
-
-
-def _why_no_roc(histories: Histories, horizon_months: float) -> str:
-    early = int((histories.progressed & (histories.months <= horizon_months)).sum())
-    beyond = int((histories.months > horizon_months).sum())
-    return (
-        f"Until {horizon_months:g} months {counted(early, 'lesion')} progressed, and {counted(beyond, 'lesion')} were followed "
-        f"beyond that without: for a curve it takes {LEAST_OF_EACH} of each."
-    )

@@ -6,9 +6,10 @@ from typing import Any
 
 from ablmargin.cohort.calibration import Calibration
 from ablmargin.cohort.cox import CoxModel, Term
+from ablmargin.cohort.intervals import Ranged
 from ablmargin.cohort.logrank import LogRank
 from ablmargin.cohort.outcome import BandOutcome, Outcome, Unfit
-from ablmargin.cohort.roc import Cutoff, Ranged, Roc
+from ablmargin.cohort.roc import BestCutoff, Cutoff, Roc
 from ablmargin.cohort.shares import Share
 from ablmargin.cohort.wording import significant
 from ablmargin.report.palette import BANDS
@@ -89,16 +90,27 @@ def _roc(roc: Roc) -> dict[str, Any]:
         "cases": roc.cases,
         "controls": roc.controls,
         "area": _ranged(roc.area, 4),
-        "best_cutoff": _cutoff(roc.best),
+        "best_cutoff": None if roc.best is None else _best_cutoff(roc.best),
         "cutoffs": [_cutoff(cutoff) for cutoff in roc.given],
     }
 
 
 def _cutoff(cutoff: Cutoff) -> dict[str, Any]:
     return {
-        "margin_mm": _ranged(cutoff.margin_mm, 3),
+        "margin_mm": cutoff.margin_mm,
         "sensitivity": _ranged(cutoff.sensitivity, 4),
         "specificity": _ranged(cutoff.specificity, 4),
+    }
+
+
+def _best_cutoff(best: BestCutoff) -> dict[str, Any]:
+    return {
+        "margin_mm": _ranged(best.margin_mm, 3),
+        "counted": {
+            "sensitivity": rounded(best.counted_sensitivity, 4),
+            "specificity": rounded(best.counted_specificity, 4),
+        },
+        "corrected": {"sensitivity": _ranged(best.sensitivity, 4), "specificity": _ranged(best.specificity, 4)},
     }
 
 

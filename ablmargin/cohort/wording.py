@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ablmargin.cohort.flow import counted
-from ablmargin.cohort.roc import Ranged
+from ablmargin.cohort.intervals import Ranged
 from ablmargin.cohort.shares import Share
 from ablmargin.report.numbers import percent, signed_mm
 

@@ -14,7 +14,7 @@ from worked_examples import freireich, histories, rossi
 from ablmargin.cohort.calibration import calibrate
 from ablmargin.cohort.cox import NoFitError, fit_cox
 from ablmargin.cohort.logrank import logrank
-from ablmargin.cohort.roc import roc_of
+from ablmargin.cohort.roc import roc_of, why_no_roc
 from ablmargin.cohort.shares import highest_share, share_until
 from ablmargin.cohort.survival import (
     incidence,
@@ -321,6 +321,63 @@ class TestRoc:
         assert roc.given[0].specificity.value == pytest.approx(0.5)
         assert (roc.cases, roc.controls) == (20, 10)
 
+    def test_who_is_seen_free_at_the_horizon_is_a_control(self):
+        """Seen free at exactly 24 months; a progression then is a case, a progression later none."""
+        lesions = histories(
+            [6] * 11 + [24] + [24] * 36 + [30], [1] * 11 + [1] + [0] * 36 + [1], margin_mm=np.arange(49)
+        )
+        roc = roc_of(lesions, horizon_months=24, given_mm=[5], seed=0)
+        assert (roc.cases, roc.controls) == (12, 37)
+
+    def test_one_patient_of_many_lesions_has_no_curve(self):
+        lesions = simulated(4)
+        alone = replace(lesions, patient=np.zeros(200, dtype=np.int64))
+        assert roc_of(alone, horizon_months=24, given_mm=[5], seed=0) is None
+        assert "of 1 patient progressed" in why_no_roc(alone, 24)
+        few_cases = replace(lesions, patient=np.where(lesions.progressed, lesions.patient % 9, 100 + np.arange(200)))
+        assert "of 9 patients progressed" in why_no_roc(few_cases, 24)
+        assert why_no_roc(lesions, 24) == ""
+
+    def test_what_choosing_a_cut_off_lends_it_is_taken_away(self):
+        """The true rates at each cohort's best cut-off are those in 20,000 others; 20 cohorts: standard error 0.02.
+
+        Counted, the sum of both rates is too high by 0.06 (in 200 cohorts); corrected by 0.01.
+        """
+        others = simulated(77, lesions=20_000)
+        early = others.progressed & (others.months <= 24)
+        late = others.months > 24
+        counted, corrected = [], []
+        for seed in range(20):
+            best = roc_of(simulated(seed), horizon_months=24, given_mm=[], seed=0).best
+            below = others.margin_mm < best.margin_mm.value
+            true = below[early].mean() - below[late].mean()
+            counted.append(best.counted_sensitivity + best.counted_specificity - 1 - true)
+            corrected.append(best.youden - true)
+        assert np.mean(counted) > 0.03
+        assert abs(np.mean(corrected)) < 0.03
+
+    def test_all_or_none_has_an_interval(self):
+        """Wilson with t: of 20 patients all, z = 2.093: the lower bound is 20 / (20 + z²) = 0.820."""
+        lesions = histories([6] * 20 + [30] * 20, [1] * 20 + [0] * 20, margin_mm=[*range(20), *range(100, 120)])
+        roc = roc_of(lesions, horizon_months=24, given_mm=[50, 0], seed=0)
+        for rate in (roc.area, roc.given[0].sensitivity, roc.given[0].specificity):
+            assert (rate.lower, rate.upper) == (pytest.approx(0.820, abs=5e-4), 1)
+        none = roc.given[1].sensitivity
+        assert (none.value, none.lower, none.upper) == (0, pytest.approx(0, abs=1e-12), pytest.approx(0.180, abs=5e-4))
+
+    def test_all_lesions_of_few_patients_have_a_wide_interval(self):
+        """40 lesions of 10 patients count as 10: 10 / (10 + 2.262²) = 0.661."""
+        lesions = histories(
+            [6] * 40 + [30] * 40, [1] * 40 + [0] * 40, margin_mm=np.arange(80), patient=np.arange(80) // 4
+        )
+        roc = roc_of(lesions, horizon_months=24, given_mm=[40], seed=0)
+        assert roc.given[0].sensitivity.lower == pytest.approx(0.661, abs=5e-4)
+
+    def test_margins_that_tell_the_wrong_way_have_no_best_cut_off(self):
+        lesions = histories([6] * 20 + [30] * 20, [1] * 20 + [0] * 20, margin_mm=[*range(100, 120), *range(20)])
+        roc = roc_of(lesions, horizon_months=24, given_mm=[5], seed=0)
+        assert (roc.best, roc.area.value) == (None, 0)
+
     def test_a_margin_that_tells_all(self):
         lesions = histories([6] * 20 + [30] * 20, [1] * 20 + [0] * 20, margin_mm=[*range(20), *range(100, 120)])
         roc = roc_of(lesions, horizon_months=24, given_mm=[50], seed=0)
@@ -330,7 +387,8 @@ class TestRoc:
 
     def test_equal_margins_tell_nothing(self):
         lesions = histories([6] * 20 + [30] * 20, [1] * 20 + [0] * 20)
-        assert roc_of(lesions, horizon_months=24, given_mm=[], seed=0).area.value == 0.5
+        roc = roc_of(lesions, horizon_months=24, given_mm=[], seed=0)
+        assert (roc.area.value, roc.best) == (0.5, None)
 
     def test_the_same_seed_gives_the_same_interval(self):
         areas = [roc_of(simulated(), horizon_months=24, given_mm=[5], seed=seed).area for seed in (0, 0, 1)]
