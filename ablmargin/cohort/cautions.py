@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ablmargin.cohort.analysis import Cohort
+from ablmargin.cohort.contradictions import unlike_deaths
 from ablmargin.cohort.flow import NOT_REVIEWED, counted
 from ablmargin.cohort.outcome import Outcome
 from ablmargin.cohort.shares import LONG_UNSEEN_MONTHS
 from ablmargin.report.numbers import percent
+
+LONGEST_MONTHS = 240.0
+"""Times beyond are rather days."""
 
 
 def cautions(cohort: Cohort) -> list[str]:
@@ -39,6 +43,15 @@ def _of_followup(cohort: Cohort) -> Iterator[str]:
         yield f"{counted(cohort.unnamed, 'lesion')} without a patient_id: the case of each counts as a patient."
     if cohort.lacks_months:
         yield "Progression is told without a column months, so how it goes with the margins can’t be analyzed."
+    unlike = unlike_deaths(cohort.lesions)
+    if unlike:
+        yield (
+            f"The cases of {counted(unlike, 'patient')} tell of deaths at different times, or of life after a death. That is right "
+            "only where their months count from ablations on different days."
+        )
+    longest = max((one.followup.lived_months for one in cohort.lesions if one.followup), default=0.0)
+    if longest > LONGEST_MONTHS:
+        yield f"The longest follow-up is {longest:,.0f} months. Times are months from ablation: are these days?"
     if cohort.outcome is not None:
         yield from _of_outcome(cohort.outcome)
 

@@ -7,25 +7,17 @@ import math
 from ablmargin.batch.rows import FLAGS
 
 
-def number(text: str) -> float:
-    """A finite number, decimal point only.
+def nonnegative(text: str) -> float:
+    """A finite number that isn't below 0, decimal point only.
 
-    >>> number("-2.5")
-    -2.5
+    >>> nonnegative("2.5")
+    2.5
     """
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
-        raise ValueError("a number")
-    return value
-
-
-def nonnegative(text: str) -> float:
-    """A finite number that isn't below 0."""
-    value = number(text)
-    if value < 0:
+    if not (math.isfinite(value) and value >= 0):
         raise ValueError("a number from 0 on")
     return value
 

@@ -103,6 +103,12 @@ class FollowUp:
     lived_months: float
 
     @property
+    def died_months(self) -> float | None:
+        """When the patient died; None if that isn't told, as beside a progression without a time of death."""
+        is_told = self.died and (self.event is Event.DEATH or self.lived_months > self.months)
+        return self.lived_months if is_told else None
+
+    @property
     def unseen_months(self) -> float:
         """How long nobody looked before a patient died without progression; 0 if that isn't how it ended."""
         return self.lived_months - self.months if self.event is Event.DEATH else 0.0

@@ -10,6 +10,7 @@ from typing import Any
 
 from ablmargin.case import RasMutation
 from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, THRESHOLDS_MM, Verdict
+from ablmargin.cohort.contradictions import contradictions
 from ablmargin.cohort.followup import FOLLOWUP_COLUMNS, followup_of
 from ablmargin.cohort.lesion import Findings, Lesion, State, ball_diameter_mm
 from ablmargin.errors import Fault, InputError, shortened
@@ -40,17 +41,20 @@ def read_results(place: Path) -> Results:
     Raises
     ------
     InputError
-        As :func:`ablmargin.results.files.read_results`, and COHORT_COLUMN, COHORT_CELL, COHORT_FOLLOWUP, with all rows at fault.
+        As :func:`ablmargin.results.files.read_results`, and COHORT_COLUMN, COHORT_CELL, COHORT_FOLLOWUP, COHORT_PATIENT, with all
+        rows at fault.
     """
     found = read_rows(place)
     faults = list(_column_faults(place, found))
     if faults:
         raise InputError(*faults)
     lesions: list[Lesion] = []
-    for row, source in zip(found.rows, found.places, strict=True):
-        lesion, told = _lesion(row, found.carried, Path(source).name)
+    sources = [Path(source).name for source in found.places]
+    for row, source in zip(found.rows, sources, strict=True):
+        lesion, told = _lesion(row, found.carried, source)
         lesions.append(lesion)
         faults += told
+    faults += contradictions(lesions, sources)
     if faults:
         raise InputError(*shortened(place.name, faults))
     return Results(
@@ -66,9 +70,10 @@ def _column_faults(place: Path, found: ResultRows) -> Iterator[Fault]:
         if name not in found.columns:
             expected, remedy = f"the columns {', '.join(NEEDED)}", "Name the results of ablmargin batch."
             yield _fault(place, f"no column {name}", expected, remedy)
-    if {"ltp", "event"} <= found.columns:
-        remedy = "Keep ltp (with death, months_death), or event: none, ltp or death."
-        yield _fault(place, "both columns ltp and event", "one of them", remedy)
+    for name in ("ltp", "death"):
+        if {name, "event"} <= found.columns:
+            remedy = "Keep ltp (with death, months_death), or event: none, ltp or death."
+            yield _fault(place, f"both columns {name} and event", "one of them", remedy)
 
 
 def _fault(place: Path, found: str, expected: str, remedy: str) -> Fault:
