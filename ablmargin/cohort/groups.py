@@ -23,8 +23,8 @@ QUALITIES = ("good", "doubtful", "failed")
 class Group:
     """Lesions that have something in common.
 
-    ``quartiles_mm`` are of the judged minimum margins, ``by_threshold`` counts verdicts, ``reaching`` the plain numbers at
-    or above a threshold.
+    ``quartiles_mm`` are of the judged minimum margins, ``by_threshold`` counts verdicts against thresholds that any of the
+    cohort's lesions was judged against, ``reaching`` the plain numbers at or above a threshold.
     """
 
     topic: str
@@ -47,12 +47,20 @@ class Spread:
 
 def groups_of(lesions: Sequence[Lesion]) -> list[Group]:
     """All measured lesions, then by size, RAS status, capsule and segment; no group is empty."""
-    found = [_group("All", "all measured lesions", [lesion.measured for lesion in lesions])] if lesions else []
+    judged_mm = thresholds_told(lesions)
+    found = (
+        [_group("All", "all measured lesions", [lesion.measured for lesion in lesions], judged_mm)] if lesions else []
+    )
     for topic, names, name_of in _topics(lesions):
         named = [(name_of(lesion), lesion.measured) for lesion in lesions]
         members = {name: [findings for own, findings in named if own == name] for name in names}
-        found += [_group(topic, name, inside) for name, inside in members.items() if inside]
+        found += [_group(topic, name, inside, judged_mm) for name, inside in members.items() if inside]
     return found
+
+
+def thresholds_told(lesions: Sequence[Lesion]) -> tuple[float, ...]:
+    """Against which thresholds there are verdicts, mm."""
+    return tuple(mm for mm in THRESHOLDS_MM if any(mm in lesion.measured.by_threshold for lesion in lesions))
 
 
 def quality_counts(lesions: Sequence[Lesion]) -> dict[str, int]:
@@ -118,7 +126,7 @@ def _segment_order(name: str) -> tuple[int, str]:
     return (numerals.index(name) if name in numerals else len(numerals), name)
 
 
-def _group(topic: str, name: str, findings: Sequence[Findings]) -> Group:
+def _group(topic: str, name: str, findings: Sequence[Findings], judged_mm: Sequence[float]) -> Group:
     margins_mm = np.array([one.margin_mm for one in findings])
     return Group(
         topic=topic,
@@ -130,7 +138,7 @@ def _group(topic: str, name: str, findings: Sequence[Findings]) -> Group:
         reaching={mm: int((margins_mm >= mm).sum()) for mm in THRESHOLDS_MM},
         by_threshold={
             mm: {verdict: sum(one.by_threshold.get(mm) is verdict for one in findings) for verdict in Verdict}
-            for mm in THRESHOLDS_MM
+            for mm in judged_mm
         },
     )
 

@@ -18,7 +18,8 @@ from ablmargin.cohort.analysis import Cohort
 from ablmargin.cohort.cautions import cautions
 from ablmargin.cohort.cox import CoxModel
 from ablmargin.cohort.flow import counted
-from ablmargin.cohort.groups import Group, Spread
+from ablmargin.cohort.groups import Group, Spread, thresholds_told
+from ablmargin.cohort.lesion import Lesion
 from ablmargin.cohort.outcome import Outcome, Unfit
 from ablmargin.cohort.roc import RESAMPLES
 from ablmargin.cohort.wording import bare_mm, p_value_text, p_value_told, ranged, ranged_percent, share_text
@@ -51,6 +52,7 @@ def cohort_html(cohort: Cohort, drawings: Mapping[str, Drawing]) -> str:
         headline=_headline(cohort),
         cautions=cautions(cohort),
         thresholds=THRESHOLDS_MM,
+        judged=_judged(cohort.measured),
         verdicts=list(Verdict),
         bands=BANDS,
         topics=_by_topic(cohort.groups),
@@ -80,6 +82,11 @@ def _by_topic(groups: Sequence[Group]) -> dict[str, list[Group]]:
     for group in groups:
         topics.setdefault(group.topic, []).append(group)
     return topics
+
+
+def _judged(measured: Sequence[Lesion]) -> dict[float, int]:
+    """Against which thresholds there are verdicts, and of how many lesions there is none."""
+    return {mm: sum(mm not in lesion.measured.by_threshold for lesion in measured) for mm in thresholds_told(measured)}
 
 
 def _headline(cohort: Cohort) -> str:

@@ -142,7 +142,7 @@ def _followup_cells(followup: FollowUp | None) -> dict[str, Any]:
 def _group_rows(cohort: Cohort) -> Iterator[list[Any]]:
     for group in cohort.groups:
         lengths_mm = (group.lowest_mm, *group.quartiles_mm, group.highest_mm)
-        verdicts = [group.by_threshold[mm][verdict] for mm in THRESHOLDS_MM for verdict in Verdict]
+        verdicts = [group.by_threshold.get(mm, {}).get(verdict) for mm in THRESHOLDS_MM for verdict in Verdict]
         yield [group.topic, group.name, group.count, *(rounded(value, 3) for value in lengths_mm), *verdicts]
 
 

@@ -180,8 +180,21 @@ class TestPage:
 
     def test_nothing_is_known_but_the_margin(self, tmp_path):
         bare = {"case_id": "a", "lesion_id": "1", "mam_mm": 4.0, "verdict": "indeterminate"}
-        words = words_of(cohort_of([bare], tmp_path))
-        assert "No quality of a registration is known" in words
+        cohort = cohort_of([bare], tmp_path)
+        words = words_of(cohort)
+        assert "there was none, as for masks in one frame, or the table doesn’t have it" in words
+        assert "No verdict against 5 mm is told. No verdict against 10 mm is told." in words
+        assert "adeq." not in words
+        assert cohort_record(cohort)["groups"][0]["verdicts_by_threshold"] == {}
+        assert sheets_of(cohort)["groups"].splitlines()[1].endswith(",4.0,4.0,,,,,,")
+
+    def test_lesions_that_nobody_judged_against_a_threshold_are_counted(self, tmp_path):
+        rows = [measured_row("a"), measured_row("b") | {"verdicts_by_threshold_10": ""}, measured_row("c")]
+        cohort = cohort_of(rows, tmp_path)
+        words = words_of(cohort)
+        assert "Of 1 lesion no verdict against 10 mm is told." in words
+        assert "against 5 mm is told" not in words
+        assert sum(cohort.groups[0].by_threshold[10.0].values()) == 2
 
     def test_few_progressions_are_said_to_mean_nothing(self, tmp_path):
         rows = [measured_row(str(n), margin_mm=n % 12, ltp=int(n < 4), months=6 + n) for n in range(40)]
