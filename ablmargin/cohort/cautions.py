@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ablmargin.cohort.analysis import Cohort
 from ablmargin.cohort.contradictions import unlike_deaths
-from ablmargin.cohort.flow import NOT_REVIEWED, counted
+from ablmargin.cohort.flow import NOT_REVIEWED, Fates, counted
 from ablmargin.cohort.outcome import Outcome
 from ablmargin.cohort.shares import LONG_UNSEEN_MONTHS
 from ablmargin.report.numbers import percent
@@ -26,16 +26,29 @@ def _of_margins(cohort: Cohort) -> Iterator[str]:
         yield (
             f"{counted(flow.left_out, 'lesion')} of {flow.listed.lesions:,} ({percent(flow.left_out / flow.listed.lesions)}) "
             "couldn’t be measured. If they differ from the others, what the others tell isn’t true of all."
+            f"{_progressions(flow.left_out_fates, flow.followed_fates)}"
         )
     unreviewed = sum(lesion.measured.reviewed is False for lesion in cohort.measured)
     if unreviewed:
         yield (
             f"{counted(unreviewed, 'measured lesion')} rest on {NOT_REVIEWED}: they are marked, have no verdict, and are left "
-            "out of the analysis of follow-up."
+            f"out of the analysis of follow-up.{_progressions(flow.unreviewed_fates, flow.followed_fates)}"
         )
     doubtful = sum(lesion.measured.quality == "doubtful" for lesion in cohort.measured)
     if doubtful:
         yield f"The registration is doubtful for {counted(doubtful, 'lesion')}: their bounds are wide, they stay in."
+
+
+def _progressions(without: Fates, analyzed: Fates) -> str:
+    """How many progressed among lesions that have no part in the analysis, beside those that have."""
+    if not without.followed:
+        return ""
+    beside = f", of the analyzed ones {_share(analyzed)}" if analyzed.followed else ""
+    return f" Of those with follow-up {_share(without)} progressed locally{beside}."
+
+
+def _share(fates: Fates) -> str:
+    return f"{fates.progressed:,} of {fates.followed:,} ({percent(fates.progressed / fates.followed)})"
 
 
 def _of_followup(cohort: Cohort) -> Iterator[str]:

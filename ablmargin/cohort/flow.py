@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ablmargin.clinical.criteria import Verdict
-from ablmargin.cohort.lesion import Findings, Lesion, State
+from ablmargin.cohort.lesion import Event, Findings, Lesion, State
 from ablmargin.reasons import WORDS, ReasonCode
 
 NOT_REVIEWED = "outlines that no reader reviewed"
@@ -35,10 +35,25 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fates:
+    """How many lesions were followed for some time, and how many of them progressed."""
+
+    followed: int
+    progressed: int
+
+    @classmethod
+    def of(cls, lesions: Iterable[Lesion]) -> Fates:
+        told = [lesion.followup for lesion in lesions if lesion.followup is not None and lesion.followup.months > 0]
+        return cls(followed=len(told), progressed=sum(followup.event is Event.LTP for followup in told))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
     """From the manifest's rows to verdicts, and to the lesions whose follow-up is analyzed.
 
     ``failed``, ``undecided`` and ``not_followed`` hold reasons with their numbers of lesions, the most frequent first.
+    ``left_out_fates`` are those of lesions that weren't measured, ``unreviewed_fates`` of measured ones that no reader reviewed,
+    ``followed_fates`` of those whose follow-up is analyzed.
     """
 
     listed: Numbers
@@ -49,6 +64,9 @@ class Flow:
     undecided: tuple[tuple[str, int], ...]
     not_followed: tuple[tuple[str, int], ...]
     followed: Numbers
+    left_out_fates: Fates
+    unreviewed_fates: Fates
+    followed_fates: Fates
 
     @property
     def left_out(self) -> int:
@@ -69,6 +87,9 @@ def flow_of(lesions: Sequence[Lesion]) -> Flow:
         undecided=_by_number(why_undecided(one.measured) for one in undecided),
         not_followed=_by_number(reasons),
         followed=Numbers.of(followed_among(lesions)),
+        left_out_fates=Fates.of(lesion for lesion in lesions if lesion.state is not State.MEASURED),
+        unreviewed_fates=Fates.of(lesion for lesion in measured if lesion.measured.reviewed is False),
+        followed_fates=Fates.of(followed_among(lesions)),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ablmargin.cohort.analysis import Cohort
 from ablmargin.cohort.cautions import cautions
-from ablmargin.cohort.flow import Flow, Numbers
+from ablmargin.cohort.flow import Fates, Flow, Numbers
 from ablmargin.cohort.groups import Group, Spread
 from ablmargin.cohort.outcomerecord import outcome_record
 from ablmargin.report import DISCLAIMER
@@ -45,11 +45,17 @@ def flow_record(flow: Flow) -> dict[str, Any]:
         "indeterminate": dict(flow.undecided),
         "not_followed": dict(flow.not_followed),
         "followed": _numbers(flow.followed),
+        "followup_of_left_out": _fates(flow.left_out_fates),
+        "followup_of_unreviewed": _fates(flow.unreviewed_fates),
     }
 
 
 def _numbers(numbers: Numbers) -> dict[str, int]:
     return {"lesions": numbers.lesions, "cases": numbers.cases, "patients": numbers.patients}
+
+
+def _fates(fates: Fates) -> dict[str, int]:
+    return {"lesions": fates.followed, "progressions": fates.progressed}
 
 
 def _group(group: Group) -> dict[str, Any]:

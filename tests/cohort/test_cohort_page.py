@@ -14,6 +14,7 @@ from batches import failed_row, measured_row, save, simulated_rows, withheld_row
 from matplotlib.figure import Figure
 
 from ablmargin.cohort.analysis import analyze_cohort
+from ablmargin.cohort.cautions import cautions
 from ablmargin.cohort.drawings import drawings_of
 from ablmargin.cohort.flow import HINDERED, NOT_REVIEWED
 from ablmargin.cohort.folder import cohort_json, write_cohort_folder
@@ -164,6 +165,25 @@ class TestPage:
         cohort = cohort_of([measured_row("a", ltp=1), measured_row("b", ltp=0)], tmp_path)
         assert cohort.outcome is None
         assert "without a column months" in words_of(cohort)
+
+    def test_how_those_left_out_fared_is_told(self, tmp_path):
+        """All 10 that failed progressed, 1 of 2 withheld; of 30 analyzed 3: the page says so, not only "if they differ"."""
+        rows = [failed_row(f"f{place}", ltp=1, months=6) for place in range(10)]
+        rows += [withheld_row("w0", ltp=1, months=6), withheld_row("w1", ltp=0, months=9), failed_row("unknown")]
+        rows += [measured_row(f"m{place}", ltp=int(place < 3), months=12) for place in range(30)]
+        rows += [measured_row(f"u{place}", ltp=place, months=12, tumor_reviewed=False) for place in range(2)]
+        cohort = cohort_of(rows, tmp_path)
+        words = words_of(cohort)
+        assert (
+            "Of those with follow-up 11 of 12 (92 %) progressed locally, of the analyzed ones 3 of 30 (10 %)." in words
+        )
+        assert "Of those with follow-up 1 of 2 (50 %) progressed locally" in words
+        flow = cohort_record(cohort)["flow"]
+        assert flow["followup_of_left_out"] == {"lesions": 12, "progressions": 11}
+        assert flow["followup_of_unreviewed"] == {"lesions": 2, "progressions": 1}
+
+    def test_nothing_is_told_of_those_left_out_without_follow_up(self, tmp_path):
+        assert "progressed locally" not in " ".join(cautions(cohort_of([failed_row("a"), measured_row("b")], tmp_path)))
 
     def test_lesions_without_a_patient_are_counted(self, tmp_path):
         rows = [measured_row("a", patient_id="P"), measured_row("b", patient_id=""), measured_row("c", patient_id="")]
