@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablmargin.cohort.cox import NoFitError, fit_cox
+from ablmargin.cohort.cox import CoxModel, NoFitError, fit_cox, too_few
 from ablmargin.cohort.histories import Histories
 from ablmargin.cohort.intervals import Ranged
 from ablmargin.cohort.shares import Share, share_until
@@ -47,19 +47,20 @@ def calibrate(histories: Histories, covariates: Mapping[str, FloatArray], horizo
     Raises
     ------
     NoFitError
-        If there are too few progressions, or a model can't be fitted.
+        If there are too few progressions, or a model can't be fitted to all, or to those that remain without a tenth.
     """
     needed = LEAST_EVENTS if len(covariates) == 1 else LEAST_EVENTS_OF_TWO
     if histories.progressions < needed:
-        raise NoFitError(f"{histories.progressions} progressions are too few to check predictions: it takes {needed}.")
+        raise NoFitError(f"{too_few(histories.progressions)} to check predictions: it takes {needed}.")
+    fit_cox(histories, covariates)
     matrix = np.column_stack(list(covariates.values()))
     score, risk = np.empty(len(histories)), np.empty(len(histories))
     fold = np.unique(histories.patient, return_inverse=True)[1] % FOLDS
     for number in np.unique(fold):
         others, own = fold != number, fold == number
-        model = fit_cox(histories.only(others), {name: values[others] for name, values in covariates.items()})
+        model = _of_others(histories.only(others), {name: values[others] for name, values in covariates.items()})
         score[own], risk[own] = matrix[own] @ model.coefficients, model.risk_by(horizon_months, matrix[own])
-    (slope,) = fit_cox(histories, {"score": score}).terms
+    (slope,) = fit_cox(histories, {"predicted risk": score}).terms
     rank = np.argsort(np.argsort(risk, kind="stable"), kind="stable")
     members = [rank * GROUPS // len(risk) == place for place in range(GROUPS)]
     return Calibration(
@@ -69,6 +70,15 @@ def calibrate(histories: Histories, covariates: Mapping[str, FloatArray], horizo
         groups=tuple(_group(histories.only(inside), risk[inside], horizon_months) for inside in members),
         slope=Ranged(value=math.log(slope.ratio), lower=math.log(slope.lower), upper=math.log(slope.upper)),
     )
+
+
+def _of_others(others: Histories, covariates: Mapping[str, FloatArray]) -> CoxModel:
+    try:
+        return fit_cox(others, covariates)
+    except NoFitError as error:
+        raise NoFitError(
+            f"With a tenth of the patients left out no model can be fitted. Of the others: {error}"
+        ) from None
 
 
 def _group(histories: Histories, risk: FloatArray, horizon_months: float) -> RiskGroup:

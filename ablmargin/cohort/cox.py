@@ -18,6 +18,7 @@ from scipy.stats import t as student
 from statsmodels.duration.hazard_regression import PHReg
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
+from ablmargin.cohort.flow import counted
 from ablmargin.cohort.histories import Flags, Histories
 from ablmargin.cohort.survival import CONFIDENCE, still_unobserved
 from ablmargin.geometry import FloatArray
@@ -116,13 +117,21 @@ def _terms(fitted: Any, histories: Histories, names: Sequence[str]) -> tuple[Ter
 def _require_events(histories: Histories, covariates: Mapping[str, FloatArray]) -> None:
     events, needed = histories.progressions, max(LEAST_EVENTS, EVENTS_A_TERM * len(covariates))
     if events < needed:
-        few = f"{events} progressions are too few" if events != 1 else "One progression is too few"
-        raise NoFitError(f"{few} for {_count(covariates)}: it takes {needed}.")
+        raise NoFitError(f"{too_few(events)} for {_count(covariates)}: it takes {needed}.")
     with_event = len(np.unique(histories.patient[histories.progressed]))
     if with_event < LEAST_PATIENTS:
         raise NoFitError(
-            f"The progressions are those of {with_event} patients: for intervals it takes {LEAST_PATIENTS}."
+            f"The progressions are those of {counted(with_event, 'patient')}: for intervals it takes {LEAST_PATIENTS}."
         )
+
+
+def too_few(events: int) -> str:
+    """The beginning of a sentence.
+
+    >>> too_few(1), too_few(0)
+    ('1 progression is too few', '0 progressions are too few')
+    """
+    return f"{counted(events, 'progression')} {'is' if events == 1 else 'are'} too few"
 
 
 def _count(covariates: Mapping[str, FloatArray]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from ablmargin.clinical.criteria import THRESHOLDS_MM
 from ablmargin.cohort.calibration import LEAST_EVENTS_OF_TWO, Calibration, calibrate
 from ablmargin.cohort.cox import CoxModel, NoFitError, fit_cox
+from ablmargin.cohort.flow import counted
 from ablmargin.cohort.histories import Histories
 from ablmargin.cohort.lesion import Lesion
 from ablmargin.cohort.logrank import LogRank, logrank
@@ -164,7 +165,14 @@ def _model(histories: Histories, names: tuple[str, ...]) -> CoxModel | Unfit:
     try:
         return fit_cox(chosen, covariates_of(chosen, names))
     except NoFitError as error:
-        return Unfit(terms=names, reason=str(error))
+        return Unfit(terms=names, reason=_reason(error, known=len(chosen), of=len(histories)))
+
+
+def _reason(error: NoFitError, *, known: int, of: int) -> str:
+    """Why a model can't be fitted, and that RAS status isn't known where that is part of it."""
+    if not known:
+        return "RAS status isn’t known of any lesion."
+    return str(error) if known == of else f"{error} RAS status is known of {known:,} of {counted(of, 'lesion')}."
 
 
 def _calibration(histories: Histories, horizon_months: float) -> tuple[Calibration | None, str]:

@@ -227,6 +227,22 @@ class TestPage:
         reasons = {model["reason"] for model in cohort_record(cohort)["followup"]["cox"]}
         assert "4 progressions are too few for a model: it takes 10." in reasons
 
+    @pytest.mark.parametrize(
+        ("known", "words"),
+        [
+            (0, "No ratio of RAS mutant: RAS status isn’t known of any lesion."),
+            (5, "5 progressions are too few for a model: it takes 10. RAS status is known of 5 of 40 lesions."),
+        ],
+    )
+    def test_that_ras_is_not_known_is_told(self, tmp_path, known, words):
+        rows = [
+            measured_row(
+                str(n), margin_mm=n % 9, ltp=1, months=6 + n, ras_mutation="mutant" if n < known else "unknown"
+            )
+            for n in range(40)
+        ]
+        assert words in words_of(cohort_of(rows, tmp_path))
+
     def test_no_progression_at_five_millimeters_has_no_ratio_but_a_bound(self, tmp_path):
         rows = [
             measured_row(str(n), margin_mm=2 if n < 40 else 8, ltp=int(n < 15), months=5 + n % 11 if n < 15 else 30)

@@ -263,6 +263,11 @@ class TestCox:
         with pytest.raises(NoFitError, match="those of 5 patients"):
             fit_cox(lesions, {"margin": lesions.margin_mm})
 
+    def test_the_progressions_of_one_patient(self):
+        lesions = replace(simulated(), patient=np.zeros(200, dtype=np.int64))
+        with pytest.raises(NoFitError, match="those of 1 patient:"):
+            fit_cox(lesions, {"margin": lesions.margin_mm})
+
     def test_a_group_without_progressions_has_no_ratio(self):
         lesions = simulated()
         narrow = (lesions.margin_mm < 5).astype(float)
@@ -438,3 +443,15 @@ class TestCalibration:
         some = replace(lesions, event=(np.arange(60) < 12).astype(int))
         with pytest.raises(NoFitError, match="12 progressions"):
             calibrate(some, {"margin": some.margin_mm}, 24)
+
+    def test_reasons_are_the_cohorts(self):
+        """Not those of nine tenths of it, or they say so."""
+        lesions = simulated()
+        few = replace(lesions, patient=np.arange(200) % 8)
+        with pytest.raises(NoFitError, match=r"^The progressions are those of 8 patients"):
+            calibrate(few, {"margin": lesions.margin_mm}, 24)
+        ten = replace(lesions, patient=np.arange(200) % 10)
+        with pytest.raises(
+            NoFitError, match=r"a tenth of the patients left out .* The progressions are those of 9 patients"
+        ):
+            calibrate(ten, {"margin": lesions.margin_mm}, 24)
