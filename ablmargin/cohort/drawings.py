@@ -30,7 +30,8 @@ def _of_margins(cohort: Cohort) -> Iterator[tuple[str, Drawing]]:
     waterfall, bars = draw_waterfall(cohort.measured), "Bars of all minimum margins with their bounds, lowest first."
     yield "margins", Drawing(svg=waterfall, alternative=bars, caption=_WATERFALL)
     groups, strips = draw_groups(cohort.measured), "Minimum margins by size, RAS status and position at the capsule."
-    yield "groups", Drawing(svg=groups, alternative=strips, caption=_GROUPS)
+    if groups is not None:
+        yield "groups", Drawing(svg=groups, alternative=strips, caption=_GROUPS)
     if cohort.surface:
         surfaces = draw_surfaces(cohort.measured)
         yield (

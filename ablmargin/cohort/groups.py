@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,20 @@ from ablmargin.cohort.lesion import Findings, Lesion
 from ablmargin.geometry import FloatArray
 from ablmargin.report.palette import BANDS
 
+NOT_KNOWN = "not known"
 SIZE_EDGES_MM = (10.0, 20.0, 30.0)
-RAS_NAMES = {RasMutation.WILD_TYPE: "wild type", RasMutation.MUTANT: "mutant", RasMutation.UNKNOWN: "not known"}
-SITE_NAMES = {True: "subcapsular", False: "not subcapsular", None: "not known"}
+RAS_NAMES = {RasMutation.WILD_TYPE: "wild type", RasMutation.MUTANT: "mutant", RasMutation.UNKNOWN: NOT_KNOWN}
+SITE_NAMES = {True: "subcapsular", False: "not subcapsular", None: NOT_KNOWN}
 QUALITIES = ("good", "doubtful", "failed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """What divides lesions into groups: the groups' names, the last one "not known", and which of them a measured lesion is in."""
+
+    name: str
+    groups: tuple[str, ...]
+    group_of: Callable[[Lesion], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +61,10 @@ def groups_of(lesions: Sequence[Lesion]) -> list[Group]:
     found = (
         [_group("All", "all measured lesions", [lesion.measured for lesion in lesions], judged_mm)] if lesions else []
     )
-    for topic, names, name_of in _topics(lesions):
-        named = [(name_of(lesion), lesion.measured) for lesion in lesions]
-        members = {name: [findings for own, findings in named if own == name] for name in names}
-        found += [_group(topic, name, inside, judged_mm) for name, inside in members.items() if inside]
+    for topic in (*TOPICS, _segments(lesions)):
+        named = [(topic.group_of(lesion), lesion.measured) for lesion in lesions]
+        members = {name: [findings for own, findings in named if own == name] for name in topic.groups}
+        found += [_group(topic.name, name, inside, judged_mm) for name, inside in members.items() if inside]
     return found
 
 
@@ -105,20 +115,32 @@ def size_name(diameter_mm: float | None) -> str:
     ('under 10 mm', '10 to 20 mm', '30 mm or more')
     """
     if diameter_mm is None:
-        return "not known"
+        return NOT_KNOWN
     return _SIZE_NAMES[sum(diameter_mm >= edge for edge in SIZE_EDGES_MM)]
 
 
 _SIZE_NAMES = ("under 10 mm", "10 to 20 mm", "20 to 30 mm", "30 mm or more")
 
+TOPICS = (
+    Topic(
+        name="Diameter",
+        groups=(*_SIZE_NAMES, NOT_KNOWN),
+        group_of=lambda lesion: size_name(lesion.measured.diameter_mm),
+    ),
+    Topic(name="RAS status", groups=tuple(RAS_NAMES.values()), group_of=lambda lesion: RAS_NAMES[lesion.ras]),
+    Topic(
+        name="Capsule",
+        groups=tuple(SITE_NAMES.values()),
+        group_of=lambda lesion: SITE_NAMES[lesion.measured.subcapsular],
+    ),
+)
 
-def _topics(lesions: Sequence[Lesion]) -> Iterator[tuple[str, Sequence[str], Callable[[Lesion], str]]]:
-    yield "Diameter", (*_SIZE_NAMES, "not known"), lambda lesion: size_name(lesion.measured.diameter_mm)
-    yield "RAS status", tuple(RAS_NAMES.values()), lambda lesion: RAS_NAMES[lesion.ras]
-    yield "Capsule", tuple(SITE_NAMES.values()), lambda lesion: SITE_NAMES[lesion.measured.subcapsular]
+
+def _segments(lesions: Sequence[Lesion]) -> Topic:
+    """By the segments that there are; without any, no group."""
     segments = sorted({lesion.measured.segment or "" for lesion in lesions} - {""}, key=_segment_order)
-    if segments:
-        yield "Segment", (*segments, "not known"), lambda lesion: lesion.measured.segment or "not known"
+    groups = (*segments, NOT_KNOWN) if segments else ()
+    return Topic(name="Segment", groups=groups, group_of=lambda lesion: lesion.measured.segment or NOT_KNOWN)
 
 
 def _segment_order(name: str) -> tuple[int, str]:

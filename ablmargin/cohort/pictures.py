@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from ablmargin.case import RasMutation
 from ablmargin.clinical.criteria import THRESHOLDS_MM
-from ablmargin.cohort.groups import RAS_NAMES, SITE_NAMES, size_name
+from ablmargin.cohort.groups import NOT_KNOWN, TOPICS, Topic
 from ablmargin.cohort.lesion import Lesion
 from ablmargin.cohort.svg import new_figure, plain, svg_bytes
 from ablmargin.report.palette import BANDS, INK, MUTED
@@ -49,16 +48,29 @@ def draw_waterfall(lesions: Sequence[Lesion]) -> bytes:
     return svg_bytes(figure)
 
 
-def draw_groups(lesions: Sequence[Lesion]) -> bytes:
-    """Margins by size, RAS status and capsule: a point a lesion, the median as a line, as SVG."""
+def strips_of(lesions: Sequence[Lesion]) -> list[tuple[Topic, dict[str, list[Lesion]]]]:
+    """The lesions of each group by its name, for topics of which something is known; "not known" only where it has any."""
+    strips = []
+    for topic in TOPICS:
+        members: dict[str, list[Lesion]] = {name: [] for name in topic.groups}
+        for lesion in lesions:
+            members[topic.group_of(lesion)].append(lesion)
+        unknown = members.pop(NOT_KNOWN)
+        if any(members.values()):
+            strips.append((topic, members | ({NOT_KNOWN: unknown} if unknown else {})))
+    return strips
+
+
+def draw_groups(lesions: Sequence[Lesion]) -> bytes | None:
+    """Margins by size, RAS status and capsule: a point a lesion, the median as a line, as SVG; None if none is known."""
+    strips = strips_of(lesions)
+    if not strips:
+        return None
     figure = new_figure(3.6)
-    axes = figure.subplots(1, 3, sharey=True, width_ratios=(4, 3, 2.4))
-    sizes = ("under 10 mm", "10 to 20 mm", "20 to 30 mm", "30 mm or more")
-    _draw_strip(axes[0], "Diameter", sizes, [size_name(lesion.measured.diameter_mm) for lesion in lesions], lesions)
-    ras = tuple(RAS_NAMES[status] for status in RasMutation)
-    _draw_strip(axes[1], "RAS status", ras, [RAS_NAMES[lesion.ras] for lesion in lesions], lesions)
-    sites = (SITE_NAMES[True], SITE_NAMES[False])
-    _draw_strip(axes[2], "Capsule", sites, [SITE_NAMES[lesion.measured.subcapsular] for lesion in lesions], lesions)
+    widths = [len(members) for _, members in strips]
+    axes = figure.subplots(1, len(strips), sharey=True, squeeze=False, width_ratios=widths)[0]
+    for axis, (topic, members) in zip(axes, strips, strict=True):
+        _draw_strip(axis, topic.name, members)
     axes[0].set_ylabel("Minimum margin, mm")
     low, high = axes[0].get_ylim()
     axes[0].set_ylim(min(low, -1.0), max(high, 11.0))
@@ -156,27 +168,27 @@ def _explain_bands(axis: Axes, lesions: Sequence[Lesion]) -> None:
     figure.legend(handles=handles, loc="outside upper left", ncols=5, fontsize=8.5, frameon=False)
 
 
-def _draw_strip(
-    axis: Axes, topic: str, names: Sequence[str], of_each: Sequence[str], lesions: Sequence[Lesion]
-) -> None:
-    margins_mm = np.array(_clipped([lesion.measured.margin_mm for lesion in lesions]))
-    for place, name in enumerate(names):
-        inside = np.sort(margins_mm[[own == name for own in of_each]])
-        if not len(inside):
-            continue
-        width = min(0.35, 0.02 * len(inside))
-        offsets = width * (2 * (GOLDEN * np.arange(len(inside)) % 1) - 1)
-        colors = [BANDS[int(np.sum(value >= np.array([0.0, 5.0, 10.0])))].color for value in inside]
-        axis.scatter(place + offsets, inside, s=14, c=colors, edgecolor=INK, linewidth=0.3)
-        axis.hlines(np.median(inside), place - 0.4, place + 0.4, color=INK, linewidth=2.0)
+def _draw_strip(axis: Axes, topic: str, members: Mapping[str, Sequence[Lesion]]) -> None:
+    for place, inside in enumerate(members.values()):
+        if inside:
+            _draw_points(axis, place, sorted(inside, key=lambda lesion: lesion.measured.margin_mm))
     for threshold in THRESHOLDS_MM:
         axis.axhline(threshold, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
-    counts = [sum(own == name for own in of_each) for name in names]
-    labels = [
-        f"{name.replace(' mm', '').replace(' or more', '+')}\nn = {count}"
-        for name, count in zip(names, counts, strict=True)
-    ]
-    axis.set_xticks(range(len(names)), labels=labels)
-    axis.set(xlim=(-0.6, len(names) - 0.4))
+    labels = [f"{_short_group(name)}\nn = {len(inside)}" for name, inside in members.items()]
+    axis.set_xticks(range(len(members)), labels=labels)
+    axis.set(xlim=(-0.6, len(members) - 0.4))
     axis.set_title(f"{topic}, mm" if topic == "Diameter" else topic, fontsize=10, color=INK, loc="left")
     plain(axis)
+
+
+def _draw_points(axis: Axes, place: int, ordered: Sequence[Lesion]) -> None:
+    margins_mm = _clipped([lesion.measured.margin_mm for lesion in ordered])
+    width = min(0.35, 0.02 * len(ordered))
+    offsets = width * (2 * (GOLDEN * np.arange(len(ordered)) % 1) - 1)
+    colors = [lesion.measured.band.color for lesion in ordered]
+    axis.scatter(place + offsets, margins_mm, s=14, c=colors, edgecolor=INK, linewidth=0.3)
+    axis.hlines(np.median(margins_mm), place - 0.4, place + 0.4, color=INK, linewidth=2.0)
+
+
+def _short_group(name: str) -> str:
+    return name.replace(" mm", "").replace(" or more", "+").replace("not ", "not\n", 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -115,7 +114,7 @@ def _measured_cells(findings: Findings | None) -> dict[str, Any]:
         "margin_mm": findings.margin_mm,
         "margin_lower_mm": findings.lower_mm,
         "margin_upper_mm": findings.upper_mm,
-        "plain_margin_mm": None if math.isnan(findings.plain_mm) else findings.plain_mm,
+        "plain_margin_mm": findings.plain_mm,
         "band": findings.band.key,
         "verdict": findings.verdict.value,
         "diameter_mm": findings.diameter_mm,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +131,7 @@ def _findings(row: Mapping[str, Any]) -> Findings:
         margin_mm=_judged_mm(row),
         lower_mm=row["mam_lower_mm"],
         upper_mm=row["mam_upper_mm"],
-        plain_mm=_number(row["mam_mm"]),
+        plain_mm=row["mam_mm"],
         required_mm=row["required_margin_mm"] or REQUIRED_MARGIN_MM[_ras(row)],
         verdict=Verdict(row["verdict"] or Verdict.INDETERMINATE),
         by_threshold={mm: Verdict(verdict) for mm, verdict in thresholds.items() if verdict is not None},
@@ -152,11 +151,8 @@ def _judged_mm(row: Mapping[str, Any]) -> float:
     """The minimum that the verdict is about; where nobody tells which, that within the liver for a subcapsular tumor."""
     within_mm, told = row["mam_constrained_mm"], row["bounds_of"]
     is_within = row["subcapsular"] if told is None else told == "mam_constrained_mm"
-    return _number(row["mam_mm"] if within_mm is None or not is_within else within_mm)
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
+    judged_mm: float = row["mam_mm"] if within_mm is None or not is_within else within_mm
+    return judged_mm
 
 
 def _all_true(flags: Sequence[bool | None]) -> bool | None:
