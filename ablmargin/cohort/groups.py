@@ -56,12 +56,12 @@ class Spread:
 
 
 def groups_of(lesions: Sequence[Lesion]) -> list[Group]:
-    """All measured lesions, then by size, RAS status, capsule and segment; no group is empty."""
+    """All measured lesions, then by size, RAS status, capsule, segment and site; no group is empty."""
     judged_mm = thresholds_told(lesions)
     found = (
         [_group("All", "all measured lesions", [lesion.measured for lesion in lesions], judged_mm)] if lesions else []
     )
-    for topic in (*TOPICS, _segments(lesions)):
+    for topic in (*TOPICS, _segments(lesions), _sites(lesions)):
         named = [(topic.group_of(lesion), lesion.measured) for lesion in lesions]
         members = {name: [findings for own, findings in named if own == name] for name in topic.groups}
         found += [_group(topic.name, name, inside, judged_mm) for name, inside in members.items() if inside]
@@ -141,6 +141,13 @@ def _segments(lesions: Sequence[Lesion]) -> Topic:
     segments = sorted({lesion.measured.segment or "" for lesion in lesions} - {""}, key=_segment_order)
     groups = (*segments, NOT_KNOWN) if segments else ()
     return Topic(name="Segment", groups=groups, group_of=lambda lesion: lesion.measured.segment or NOT_KNOWN)
+
+
+def _sites(lesions: Sequence[Lesion]) -> Topic:
+    """By the manifest's own column ``site``; without it, no group."""
+    sites = sorted({lesion.own.get("site", "") for lesion in lesions} - {""})
+    groups = (*sites, NOT_KNOWN) if sites else ()
+    return Topic(name="Site", groups=groups, group_of=lambda lesion: lesion.own.get("site") or NOT_KNOWN)
 
 
 def _segment_order(name: str) -> tuple[int, str]:

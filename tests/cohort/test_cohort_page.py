@@ -191,6 +191,13 @@ class TestPage:
         assert "2 lesions without a patient_id" in words_of(cohort)
         assert cohort.flow.listed.patients == 3
 
+    def test_margins_are_told_by_site(self, tmp_path):
+        sites = {"a": "north", "b": "south", "c": "south", "d": ""}
+        rows = [measured_row(name, margin_mm=ord(name) - 96, site=site) for name, site in sites.items()]
+        groups = cohort_of(rows, tmp_path).groups
+        told = [(group.name, group.count, group.lowest_mm) for group in groups if group.topic == "Site"]
+        assert told == [("north", 1, 1.0), ("south", 2, 2.0), ("not known", 1, 4.0)]
+
     def test_all_failed(self, tmp_path):
         rows = [failed_row("a"), failed_row("b", code="FOV_CUT"), withheld_row("c")]
         words = words_of(cohort_of(rows, tmp_path))
