@@ -82,7 +82,7 @@ def compare(results: Sequence[Source | DataFrame], *, names: Sequence[str] | Non
     pairs = zip(called, results, strict=True)
     readings = all_or_faults([_Reader(name, result) for name, result in pairs])
     comparison = compare_readings(readings, seed=seed)
-    if not comparison.matched.common:
+    if not comparison.lesions:
         raise InputError(_nothing_common(readings))
     return Agreement(**{field.name: getattr(comparison, field.name) for field in fields(Comparison)})
 
@@ -168,7 +168,7 @@ def _nothing_common(readings: Iterable[Readings]) -> Fault:
     return Fault(
         code="COMPARE_NO_COMMON_LESION",
         source="the results",
-        found=f"no lesion that all of them have: {found}",
+        found=f"no lesion that two of them have: {found}",
         expected="the same case_id and lesion_id for the same lesion",
         remedy="Give cases their IDs (--case-id) and lesions their order alike, or correct the tables.",
     )

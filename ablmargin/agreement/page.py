@@ -13,16 +13,17 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from ablmargin.agreement.comparison import Comparison, OverallAgreement, PairAgreement
 from ablmargin.agreement.plot import draw_pair, svg_text
 from ablmargin.agreement.record import comparison_record, lesions_csv
+from ablmargin.agreement.remarks import remarks
 from ablmargin.agreement.sheet import (
     VERDICT_HEAD,
     flip_head,
     flip_rows,
+    gap_heading,
     gap_rows,
     margin_lines,
     overall_lines,
     pair_summary,
     pair_title,
-    remarks,
     title,
     verdict_rows,
 )
@@ -86,11 +87,11 @@ class _Drawing:
 
 def _drawings(comparison: Comparison) -> list[_Drawing | None]:
     """A plot a pair, None for one without margins."""
-    return [None if pair.margins is None else _drawing(comparison, pair) for pair in comparison.pairs]
+    return [None if pair.margins is None else _drawing(pair) for pair in comparison.pairs]
 
 
-def _drawing(comparison: Comparison, pair: PairAgreement) -> _Drawing:
-    figure = draw_pair(pair, comparison.flipped(pair))
+def _drawing(pair: PairAgreement) -> _Drawing:
+    figure = draw_pair(pair, pair.flips)
     return _Drawing(svg=svg_text(figure), png=png_bytes(figure))
 
 
@@ -109,6 +110,7 @@ def _page(comparison: Comparison, drawings: Sequence[_Drawing | None]) -> str:
         verdict_head=VERDICT_HEAD,
         flip_head=flip_head(comparison),
         flips=flip_rows(comparison),
+        gap_heading=gap_heading(comparison).capitalize(),
         gaps=gap_rows(comparison),
         software=software_versions(),
     )

@@ -10,6 +10,9 @@ from ablmargin.clinical.criteria import THRESHOLDS_MM, Verdict
 LesionKey = tuple[str, str]
 """Case ID and lesion ID."""
 
+NOT_THERE = "not in its results"
+"""Why a reader has no margin of a lesion that it doesn't list."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
@@ -48,6 +51,12 @@ class Readings:
 
     name: str
     lesions: Mapping[LesionKey, Reading]
+
+    def lacks(self, key: LesionKey) -> str | None:
+        """Why there is no margin of a lesion; None if there is one."""
+        if key not in self.lesions:
+            return NOT_THERE
+        return self.lesions[key].missing if self.lesions[key].margin_mm is None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +104,7 @@ QUESTIONS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matched:
-    """Lesions by who read them, in the order of their names.
+    """Lesions by who has them, in the order of their names.
 
     ``unmatched`` maps lesions that somebody lacks to the names of those who have them; ``without_margin`` maps
     lesions that all list to why some have no margin of them, by name.
@@ -120,14 +129,9 @@ def match(readings: Sequence[Readings]) -> Matched:
     every = sorted({key for one in readings for key in one.lesions})
     holders = {key: tuple(one.name for one in readings if key in one.lesions) for key in every}
     common = tuple(key for key in every if len(holders[key]) == len(readings))
-    gaps = {key: {one.name: one.lesions[key].missing for one in readings if lacks_margin(one, key)} for key in common}
+    gaps = {key: {one.name: why for one in readings if (why := one.lacks(key)) is not None} for key in common}
     return Matched(
         common=common,
         unmatched={key: names for key, names in holders.items() if len(names) < len(readings)},
-        without_margin={key: names for key, names in gaps.items() if names},
+        without_margin={key: why for key, why in gaps.items() if why},
     )
-
-
-def lacks_margin(readings: Readings, key: LesionKey) -> bool:
-    """Whether a reader lists a lesion without a margin."""
-    return readings.lesions[key].margin_mm is None

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ablmargin.agreement.comparison import Comparison, OverallAgreement, PairAgreement
-from ablmargin.agreement.estimate import FEWEST_PATIENTS, Estimate
+from ablmargin.agreement.estimate import Estimate
 from ablmargin.agreement.margins import MarginAgreement
 from ablmargin.agreement.readings import LesionKey, Reading
 from ablmargin.agreement.verdicts import VerdictAgreement
 
 UNKNOWN = "–"
 NEAR_MM = (1.0, 2.0)
-FEW_PATIENTS = 10
-"""A bootstrap of fewer cases makes its intervals too narrow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +86,10 @@ def flip_rows(comparison: Comparison) -> list[tuple[str, ...]]:
     return [
         (
             lesion_name(key),
-            *(told(one.lesions[key]) for one in comparison.readings),
+            *(told(one.lesions[key]) if key in one.lesions else UNKNOWN for one in comparison.readings),
             "; ".join(question.title for question in questions),
         )
-        for key, questions in comparison.flips
+        for key, questions in comparison.flips.items()
     ]
 
 
@@ -113,63 +111,24 @@ def told(reading: Reading) -> str:
     return text if reading.verdict is None else f"{text}: {reading.verdict}"
 
 
-def remarks(comparison: Comparison) -> Iterator[str]:
-    """What whoever reads the figures must know, as sentences."""
-    yield from _about_independence(comparison)
-    differing = _differing_rules(comparison)
-    if differing:
-        yield f"Readers asked for different margins at {_count(differing, 'lesion')}: there verdicts differ without a difference in margin."
-    yield (
-        "Margins are mam_mm, nothing excluded. Verdicts are the readers' own: with bounds and reservations where a reader has them, "
-        "and about the margin within the liver for tumors below its capsule."
-    )
-
-
-def _about_independence(comparison: Comparison) -> Iterator[str]:
-    people, unit = comparison.people, comparison.patients.unit
-    if not comparison.is_clustered:
-        yield f"Each {unit} has one lesion, so intervals take lesions for independent; those of margins also take normal differences."
-    else:
-        yield (
-            f"Lesions of one {unit} aren't independent. Bias and limits of agreement count each {unit} once; all other intervals "
-            + (
-                f"need {FEWEST_PATIENTS} {unit}s."
-                if people < FEWEST_PATIENTS
-                else f"take {unit}s, not lesions, for independent."
-            )
-        )
-    if comparison.is_clustered and FEWEST_PATIENTS <= people < FEW_PATIENTS:
-        yield f"With so few {unit}s the intervals of proportional bias, shares, kappa and AC1 are rather too narrow."
-    unnamed = comparison.patients.unnamed(comparison.matched.common)
-    if unit == "case":
-        yield "No result has a column patient_id, so each case counts as a patient."
-    elif unnamed:
-        yield f"{_count(unnamed, 'case')} without a patient_id: each counts as a patient."
-
-
-def _differing_rules(comparison: Comparison) -> int:
-    rules = (
-        {one.lesions[key].required_mm for one in comparison.readings} - {None} for key in comparison.matched.common
-    )
-    return sum(len(required) > 1 for required in rules)
+def gap_heading(comparison: Comparison) -> str:
+    """What the list of :func:`gap_rows` is called. Of more than two readers, the others may be compared over these lesions."""
+    return "lesions left out" if comparison.is_of_two else "lesions left out where a reader lacks them"
 
 
 def gap_rows(comparison: Comparison) -> list[tuple[str, str]]:
-    """Lesions that somebody lacks, and why, each with its name."""
-    matched = comparison.matched
-    lacking = [(lesion_name(key), f"only in {' and '.join(names)}") for key, names in matched.unmatched.items()]
-    empty = [
-        (lesion_name(key), "; ".join(f"{name}: {why}" for name, why in reasons.items()))
-        for key, reasons in matched.without_margin.items()
+    """Lesions that somebody lacks, or has no margin of, and why, each with its name."""
+    return [
+        (lesion_name(key), "; ".join(f"{name}: {reason}" for name, reason in why.items()))
+        for key, why in comparison.gaps.items()
     ]
-    return [*lacking, *empty]
 
 
 def title(comparison: Comparison) -> str:
     """Who is compared, over how much."""
-    lesions = _count(len(comparison.matched.common), "lesion")
+    lesions = counted(len(comparison.lesions), "lesion")
     *others, last = comparison.names
-    return f"{', '.join(others)} and {last} over {lesions} of {_count(comparison.people, comparison.patients.unit)}"
+    return f"{', '.join(others)} and {last} over {lesions} of {counted(comparison.people, comparison.patients.unit)}"
 
 
 def pair_title(pair: PairAgreement) -> str:
@@ -232,5 +191,10 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def _count(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """So many of something.
+
+    >>> counted(1, "lesion"), counted(2, "case")
+    ('1 lesion', '2 cases')
+    """
     return f"{number} {what}{'' if number == 1 else 's'}"

@@ -6,16 +6,17 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from ablmargin.agreement.comparison import Comparison
+from ablmargin.agreement.remarks import remarks
 from ablmargin.agreement.sheet import (
     VERDICT_HEAD,
     Line,
     flip_head,
     flip_rows,
+    gap_heading,
     gap_rows,
     margin_lines,
     overall_lines,
     pair_title,
-    remarks,
     title,
     verdict_rows,
 )
@@ -44,7 +45,7 @@ def comparison_text(comparison: Comparison) -> str:
         lines += ["", "all together: margins", *_figures(overall_lines(comparison.overall))]
         lines += _verdicts("all together: verdicts (Fleiss' kappa, Gwet's AC1)", comparison.overall.verdicts)
     lines += _list("lesions that readers answer differently", [flip_head(comparison), *flip_rows(comparison)])
-    lines += _list("lesions left out", [("lesion", "why"), *gap_rows(comparison)])
+    lines += _list(gap_heading(comparison), [("lesion", "why"), *gap_rows(comparison)])
     return "\n".join([*lines, "", DISCLAIMER]) + "\n"
 
 

@@ -56,8 +56,8 @@ def verdict_agreements(
 
 
 def answers(readings: Sequence[Readings], key: LesionKey, question: Question) -> list[str]:
-    """What readers say to one question about one lesion; shorter if some don't tell."""
-    words = (question.answer(one.lesions[key]) for one in readings)
+    """What readers say to one question about one lesion; shorter if some don't have it or don't tell."""
+    words = (question.answer(one.lesions[key]) for one in readings if key in one.lesions)
     return [word for word in words if word is not None]
 
 

@@ -89,8 +89,63 @@ def test_pairs_use_the_lesions_that_both_have(two, tmp_path):
     comparison = ablmargin.compare([*two, third])
     assert [pair.lesions for pair in comparison.pairs] == [8, 5, 5]
     assert comparison.overall.lesions == 5
-    assert comparison.matched.unmatched == {(f"c{n}", "1"): ("radiologist", "program") for n in (5, 6, 7)}
-    assert str(comparison).count("only in radiologist and program") == 3
+    assert comparison.gaps == {(f"c{n}", "1"): {"third": "not in its results"} for n in (5, 6, 7)}
+    text = str(comparison)
+    assert "radiologist, program and third over 8 lesions of 8 cases" in text
+    assert "lesions left out where a reader lacks them: 3" in text
+    assert text.count("third: not in its results") == 3
+
+
+def test_what_is_true_of_one_pair_is_not_said_of_others(tmp_path):
+    """A and B have three lesions in each of six cases, C one in each; A and B flip a lesion that C doesn't have."""
+    tables = {"A": [], "B": [], "C": []}
+    for case in range(6):
+        for lesion in range(3):
+            row = f"p{case},{lesion},{4 + case}"
+            tables["A"].append(f"{row}.0")
+            tables["B"].append(f"{row}.{3 * case + lesion:02}" if (case, lesion) != (0, 2) else f"p{case},{lesion},6")
+            tables["C"] += [f"{row}.1"] if lesion == 0 else []
+    for name, rows in tables.items():
+        (tmp_path / f"{name}.csv").write_text("\n".join(["case_id,lesion_id,mam_mm", *rows]), encoding="utf-8")
+    comparison = ablmargin.compare([tmp_path / f"{name}.csv" for name in tables])
+    text, record = str(comparison), comparison.to_dict()
+    assert "over 18 lesions of 6 cases" in text
+    assert "A and C; B and C; all together: each case has one lesion, so" in text
+    assert "A and B: lesions of one case aren't independent." in text
+    assert "A and B: with so few cases the intervals" in text
+    assert [pair["intervals"] for pair in record["pairs"]] == ["by case", "by lesion", "by lesion"]
+    assert [len(pair["flips"]) for pair in record["pairs"]] == [1, 0, 0]
+    assert [len(pair["unmatched"]) for pair in record["pairs"]] == [0, 12, 12]
+    assert re.search(r"p0, lesion 2 +4\.0 mm +6\.0 mm +– +margin of 5 mm or more", text)
+    assert comparison_html(comparison).count("<td>p0, lesion 2</td>") == 2, "once as flipped, once as what C lacks"
+
+
+def test_readers_who_overlap_by_pairs_alone_are_compared(tmp_path):
+    cases = {"A": (0, 1, 2, 3), "B": (2, 3, 4, 5), "C": (4, 5, 0, 1)}
+    for name, numbers in cases.items():
+        rows = ["case_id,lesion_id,mam_mm", *(f"c{n},1,{n + len(name)}" for n in numbers)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(rows), encoding="utf-8")
+    comparison = ablmargin.compare([tmp_path / f"{name}.csv" for name in cases])
+    assert [pair.lesions for pair in comparison.pairs] == [2, 2, 2]
+    assert comparison.overall is None
+    assert "No lesion is in all results" in str(comparison)
+    assert comparison.to_dict()["overall"] is None
+    assert "All together" not in comparison_html(comparison)
+    out = comparison.save(tmp_path / "out")
+    rows = list(csv.DictReader(io.StringIO((out / "lesions.csv").read_text(encoding="utf-8"))))
+    assert len(rows) == 6
+    assert (rows[0]["A mam_mm"], rows[0]["B mam_mm"], rows[0]["B missing"]) == ("1.0", "", "not in its results")
+
+
+def test_a_pair_without_a_lesion_in_common_keeps_no_others_from_being_compared(tmp_path):
+    results = [
+        write(tmp_path / f"{name}.csv", MARGINS, case=case) for name, case in (("A", "c"), ("B", "c"), ("C", "x"))
+    ]
+    comparison = ablmargin.compare(results)
+    assert [pair.lesions for pair in comparison.pairs] == [8, 0, 0]
+    assert comparison.pairs[1].margins is None
+    assert "A and C: margins\n  no lesion has a margin of both" in str(comparison)
+    assert "\nEach case has one lesion" in str(comparison)
 
 
 def test_verdicts_with_bounds_and_reservations_are_compared_as_given(tmp_path):
@@ -101,7 +156,7 @@ def test_verdicts_with_bounds_and_reservations_are_compared_as_given(tmp_path):
     for name, lines in rows.items():
         (tmp_path / f"{name}.csv").write_text("\n".join([HEAD, *lines]), encoding="utf-8")
     comparison = ablmargin.compare([tmp_path / "a.csv", tmp_path / "b.csv"])
-    ((key, questions),) = comparison.flips
+    ((key, questions),) = comparison.flips.items()
     assert key == ("p1", "1")
     assert [question.key for question in questions] == ["verdict", "verdict_5"]
     assert "7.0 mm (4.0 to 9.0): indeterminate" in str(comparison)

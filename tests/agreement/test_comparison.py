@@ -41,7 +41,7 @@ def test_the_sign_is_second_minus_first():
 def test_lesions_flip_at_the_threshold_that_they_cross():
     second = [1.0, 3.0, 5.0, 6.0, 8.0, 9.9]
     comparison = compare_readings([reader("A", FIRST), reader("B", second)])
-    flips = {key: [question.key for question in questions] for key, questions in comparison.flips}
+    flips = {key: [question.key for question in questions] for key, questions in comparison.flips.items()}
     assert flips == {("c2", "2"): ["margin_5"], ("c5", "5"): ["margin_10"]}
     (pair,) = comparison.pairs
     assert pair.margins.largest == (("c5", "5"), pytest.approx(-1.1))
@@ -54,7 +54,7 @@ def test_lesions_flip_at_the_threshold_that_they_cross():
 def test_a_lesion_without_a_margin_is_told_and_left_out():
     second = [*FIRST[:-1], None]
     comparison = compare_readings([reader("A", FIRST), reader("B", second)])
-    assert comparison.matched.without_margin == {("c5", "5"): {"B": "no margin"}}
+    assert comparison.gaps == {("c5", "5"): {"B": "no margin"}}
     assert len(comparison.pairs[0].margins.keys) == 5
     assert comparison.pairs[0].margins.bias_mm.value == 0.0
 
@@ -67,8 +67,8 @@ def test_three_readers_have_three_pairs_and_one_whole():
     assert comparison.overall.icc_agreement.value == pytest.approx(1.0)
     assert {one.question.key for one in comparison.overall.verdicts} == {"verdict", "margin_5", "margin_10"}
     assert all(one.kappa.value == one.ac1.value == 1.0 for one in comparison.overall.verdicts)
-    assert comparison.flips == ()
-    assert not comparison.is_clustered
+    assert not comparison.flips
+    assert comparison.overall.patients == comparison.overall.lesions
 
 
 def test_several_lesions_of_one_case_widen_the_interval():
@@ -79,7 +79,7 @@ def test_several_lesions_of_one_case_widen_the_interval():
     second = first + np.repeat(rng.normal(0, 1, 12), 5)
     grouped = compare_readings([reader("A", first, cases=cases), reader("B", second, cases=cases)])
     alone = compare_readings([reader("A", first), reader("B", second)])
-    assert grouped.is_clustered
+    assert grouped.pairs[0].patients == 12
     wide, narrow = (one.pairs[0].margins.bias_mm for one in (grouped, alone))
     assert wide.value == pytest.approx(narrow.value)
     assert wide.upper - wide.lower > 1.6 * (narrow.upper - narrow.lower)
@@ -108,7 +108,7 @@ def test_readers_without_a_lesion_in_common():
     comparison = compare_readings(
         [reader("A", [1.0]), Readings(name="B", lesions={("x", "1"): Reading(margin_mm=2.0)})]
     )
-    assert comparison.matched.common == ()
+    assert comparison.lesions == ()
     assert comparison.pairs[0].margins is None
     assert comparison.pairs[0].verdicts == ()
 

@@ -104,4 +104,8 @@ def test_what_is_not_known_of_patients_is_said():
     assert "2 cases without a patient_id: each counts as a patient" in text
     assert "of 5 patients" in text
     record = ablmargin.compare([some, some]).to_dict()
-    assert (record["patients"], record["patients_by"], record["intervals"]) == (5, "patient_id", "by patient")
+    assert (record["patients"], record["patients_by"], record["pairs"][0]["intervals"]) == (
+        5,
+        "patient_id",
+        "by patient",
+    )
