@@ -7,7 +7,7 @@ from itertools import chain
 
 from ablmargin.agreement.comparison import Comparison, OverallAgreement, PairAgreement
 from ablmargin.agreement.estimate import FEWEST_PATIENTS
-from ablmargin.agreement.readings import LesionKey
+from ablmargin.agreement.readings import LesionKey, Readings
 from ablmargin.agreement.sheet import counted, pair_title
 
 FEW_PATIENTS = 10
@@ -40,9 +40,20 @@ def _parts(comparison: Comparison) -> dict[str, Part]:
 
 def _about(part: Part, comparison: Comparison) -> Iterator[str]:
     yield from _about_independence(part.patients, len(part.matched.common), comparison.patients.unit)
+    counting = sum(_verdict_counts(comparison, key, part) for key in part.matched.without_margin)
+    if counting:
+        yield (
+            f"Of {counted(counting, 'lesion')} without a margin of every reader the verdicts count: a withheld verdict is an answer, "
+            "indeterminate. The figures of margins leave them out."
+        )
     differing = sum(len(_required_mm(comparison, key, part)) > 1 for key in part.matched.common)
     if differing:
         yield f"Readers asked for different margins at {counted(differing, 'lesion')}: there verdicts differ without a difference in margin."
+
+
+def _verdict_counts(comparison: Comparison, key: LesionKey, part: Part) -> bool:
+    """Whether all give a verdict on a lesion, with or without a margin."""
+    return all(one.lesions[key].verdict is not None for one in _readers(comparison, part))
 
 
 def _about_independence(people: int, lesions: int, unit: str) -> Iterator[str]:
@@ -70,5 +81,9 @@ def _about_patients(comparison: Comparison) -> Iterator[str]:
 
 
 def _required_mm(comparison: Comparison, key: LesionKey, part: Part) -> set[float | None]:
+    return {one.lesions[key].required_mm for one in _readers(comparison, part)} - {None}
+
+
+def _readers(comparison: Comparison, part: Part) -> list[Readings]:
     names = {part.first, part.second} if isinstance(part, PairAgreement) else {*comparison.names}
-    return {one.lesions[key].required_mm for one in comparison.readings if one.name in names} - {None}
+    return [one for one in comparison.readings if one.name in names]

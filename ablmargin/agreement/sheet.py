@@ -102,18 +102,26 @@ def told(reading: Reading) -> str:
     ('-1.0 mm, within the liver 3.0 mm', 'GEOM_GAP')
     """
     if reading.margin_mm is None:
-        return reading.missing
+        return _with_verdict(reading.missing, reading)
     text = _mm(reading.margin_mm, 1)
     if reading.judged_mm is not None and reading.judged_mm != reading.margin_mm:
         text += f", within the liver {_mm(reading.judged_mm, 1)}"
     if reading.lower_mm is not None and reading.upper_mm is not None:
         text += f" ({_number(reading.lower_mm, 1)} to {_number(reading.upper_mm, 1)})"
+    return _with_verdict(text, reading)
+
+
+def _with_verdict(text: str, reading: Reading) -> str:
     return text if reading.verdict is None else f"{text}: {reading.verdict}"
 
 
 def gap_heading(comparison: Comparison) -> str:
     """What the list of :func:`gap_rows` is called. Of more than two readers, the others may be compared over these lesions."""
-    return "lesions left out" if comparison.is_of_two else "lesions left out where a reader lacks them"
+    return (
+        "lesions without a margin or left out"
+        if comparison.is_of_two
+        else "lesions that a reader lacks or has no margin of"
+    )
 
 
 def gap_rows(comparison: Comparison) -> list[tuple[str, str]]:

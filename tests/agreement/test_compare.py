@@ -48,7 +48,7 @@ def test_the_command_prints_what_it_found(two, capsys):
     assert "Agreement of radiologist and program over 8 lesions of 8 cases" in printed
     assert re.search(r"bias +0\.75 mm +0\.75 to 0\.75 mm", printed)
     assert re.search(r"c2, lesion 1 +4\.5 mm +5\.2 mm +margin of 5 mm or more", printed)
-    assert "lesions left out: none" in printed
+    assert "lesions without a margin or left out: none" in printed
     assert "Not a medical device" in printed
 
 
@@ -92,7 +92,7 @@ def test_pairs_use_the_lesions_that_both_have(two, tmp_path):
     assert comparison.gaps == {(f"c{n}", "1"): {"third": "not in its results"} for n in (5, 6, 7)}
     text = str(comparison)
     assert "radiologist, program and third over 8 lesions of 8 cases" in text
-    assert "lesions left out where a reader lacks them: 3" in text
+    assert "lesions that a reader lacks or has no margin of: 3" in text
     assert text.count("third: not in its results") == 3
 
 
@@ -169,6 +169,28 @@ def test_refused_and_withheld_lesions_are_told(tmp_path):
     text = str(ablmargin.compare([tmp_path / "a.csv", tmp_path / "b.csv"]))
     assert "a: GEOM_GAP" in text
     assert "a: registration failed" in text
+
+
+def test_withheld_verdicts_count_as_indeterminate_and_the_page_says_so(tmp_path):
+    """Both withhold r; A alone withholds q; only p has a margin of both."""
+    head = "case_id,lesion_id,mam_mm,status,verdict"
+    withheld = "1,,withheld,indeterminate"
+    tables = {"a": [f"r,{withheld}", f"q,{withheld}"], "b": [f"r,{withheld}", "q,1,6,complete,adequate"]}
+    for name, rows in tables.items():
+        text = "\n".join([head, "p,1,3,complete,inadequate", *rows, "s,1,,,"])
+        (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+    comparison = ablmargin.compare([tmp_path / "a.csv", tmp_path / "b.csv"])
+    (pair,) = comparison.pairs
+    assert [(one.question.key, one.lesions, one.same.value) for one in pair.verdicts] == [
+        ("verdict", 3, pytest.approx(2 / 3)),
+        ("margin_5", 1, 1.0),
+        ("margin_10", 1, 1.0),
+    ]
+    assert len(pair.margins.keys) == 1
+    text = str(comparison)
+    assert "Of 2 lesions without a margin of every reader the verdicts count" in text
+    assert re.search(r"q, lesion 1 +registration failed: indeterminate +6\.0 mm: adequate +verdict", text)
+    assert "lesions without a margin or left out: 3" in text
 
 
 def test_tables_in_memory(two):
