@@ -16,6 +16,7 @@ from ablmargin.cohort.groups import (
     surface_spreads,
 )
 from ablmargin.cohort.lesion import Lesion
+from ablmargin.cohort.origin import Origin
 from ablmargin.cohort.outcome import HORIZON_MONTHS, Outcome, outcome_of
 from ablmargin.cohort.table import Results
 
@@ -27,6 +28,8 @@ class Cohort:
     ``outcome`` is None where nobody was followed, ``lacks_months`` says that progression is told, but not when.
     """
 
+    origin: Origin
+    seed: int
     lesions: tuple[Lesion, ...]
     measured: tuple[Lesion, ...]
     has_patients: bool
@@ -55,6 +58,8 @@ def analyze_cohort(results: Results, *, horizon_months: float = HORIZON_MONTHS, 
     """
     measured = measured_among(results.lesions)
     return Cohort(
+        origin=results.origin,
+        seed=seed,
         lesions=results.lesions,
         measured=tuple(measured),
         has_patients=results.has_patients,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ablmargin.cohort.calibration import Calibration
@@ -60,11 +61,12 @@ def _band(band: BandOutcome) -> dict[str, Any]:
 
 
 def _share(share: Share | None) -> dict[str, float | None] | None:
-    """A share until the horizon; None if it isn't known."""
+    """A share until the horizon, with how many patients a bound rests on; None if it isn't known."""
     if share is None:
         return None
     parts = {"value": share.value, "lower": share.lower, "upper": share.upper, "one_sided_bound": share.bound}
-    return {name: rounded(part, 5) for name, part in parts.items()}
+    patients = share.patients if math.isfinite(share.bound) else None
+    return {name: rounded(part, 5) for name, part in parts.items()} | {"bound_patients": patients}
 
 
 def _model(model: CoxModel | Unfit) -> dict[str, Any]:

@@ -23,6 +23,8 @@ def cohort_record(cohort: Cohort) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "disclaimer": DISCLAIMER,
+        "input": {"name": cohort.origin.name, "files": cohort.origin.files, "sha256": cohort.origin.sha256},
+        "seed": cohort.seed,
         "cautions": cautions(cohort),
         "flow": flow_record(cohort.flow),
         "groups": [_group(group) for group in cohort.groups],

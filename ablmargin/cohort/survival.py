@@ -1,7 +1,7 @@
 """Progression over time: Kaplan-Meier by statsmodels, Aalen-Johansen, with intervals for clustered lesions.
 
 Lesions of one patient aren't independent, so the standard errors are those of a jackknife that leaves out a patient at a
-time and estimates anew. With one lesion a patient they agree with Greenwood's.
+time and estimates anew. With one lesion a patient they are close to Greenwood's.
 """
 
 from __future__ import annotations

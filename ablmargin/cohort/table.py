@@ -12,6 +12,7 @@ from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, THRESHOLDS_MM, Verdi
 from ablmargin.cohort.contradictions import contradictions
 from ablmargin.cohort.followup import FOLLOWUP_COLUMNS, followup_of
 from ablmargin.cohort.lesion import Findings, Lesion, State, ball_diameter_mm
+from ablmargin.cohort.origin import Origin
 from ablmargin.errors import Fault, InputError, shortened
 from ablmargin.report.palette import BANDS
 from ablmargin.results.files import read_results as read_rows
@@ -32,6 +33,7 @@ class Results:
     followup_columns: tuple[str, ...]
     has_patients: bool
     unnamed: int
+    origin: Origin
 
 
 def read_results(place: Path) -> Results:
@@ -61,6 +63,7 @@ def read_results(place: Path) -> Results:
         followup_columns=tuple(name for name in FOLLOWUP_COLUMNS if name in found.carried),
         has_patients="patient_id" in found.carried,
         unnamed=sum(not row.get("patient_id") for row in found.rows),
+        origin=Origin.of(place, found.files),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,6 +47,7 @@ def read_results(sources: Source | Iterable[Source]) -> ResultRows:
         columns=frozenset().union(*(part.columns for part in parts)),
         rows=tuple(row for part in parts for row in part.rows),
         places=tuple(place for part in parts for place in part.places),
+        files=tuple(file for part in parts for file in part.files),
     )
     require_each_once(joined)
     return joined
@@ -115,7 +117,7 @@ def _of_json(path: Path, *, unnamed: str | None = None) -> ResultRows:
     """The lesions of one case; ``unnamed`` is what a case is called that nobody gave an ID."""
     record = _record(path)
     named = unnamed if unnamed and record["case_id"] == UNNAMED_CASE else record["case_id"]
-    return rows_of_record({**record, "case_id": named}, place=str(path))
+    return replace(rows_of_record({**record, "case_id": named}, place=str(path)), files=(path,))
 
 
 def rows_of_record(record: Mapping[str, Any], *, place: str) -> ResultRows:

@@ -41,13 +41,14 @@ class ResultRows:
     """A row a lesion, refused ones too; None where nothing is known.
 
     ``carried`` are the columns that aren't ours, whose cells are text; ``columns`` are all that a source has; ``places`` tell where
-    each row stands, for messages.
+    each row stands, for messages; ``files`` are those that were read.
     """
 
     carried: tuple[str, ...]
     columns: frozenset[str]
     rows: tuple[Mapping[str, Any], ...]
     places: tuple[str, ...]
+    files: tuple[Path, ...] = ()
 
 
 def rows_of_table(path: Path) -> ResultRows:
@@ -60,7 +61,7 @@ def rows_of_table(path: Path) -> ResultRows:
     MissingExtraError
         For a Parquet file without pyarrow.
     """
-    return rows_of_cells(_table(path), place=str(path))
+    return replace(rows_of_cells(_table(path), place=str(path)), files=(path,))
 
 
 def rows_of_cells(table: Table, *, place: str) -> ResultRows:

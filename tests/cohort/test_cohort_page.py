@@ -268,6 +268,7 @@ class TestPage:
         assert "100 % (at least 78 %, one-sided, 12 patients)" in words_of(cohort)  # 0.05^(1/12)
         band = cohort_record(cohort)["followup"]["bands"][0]
         assert (band["progression"]["value"], band["progression"]["one_sided_bound"]) == (1, 0.77908)
+        assert band["progression"]["bound_patients"] == 12
 
     def test_a_band_left_out_of_the_log_rank_test_is_named(self, tmp_path):
         rows = [measured_row(str(n), margin_mm=(2, 8)[n % 2], ltp=int(n < 20), months=5 + n) for n in range(40)]
@@ -347,6 +348,7 @@ class TestCommand:
         assert run(["cohort", str(folder), "--out", str(tmp_path / "out"), "--json"]) == 0
         told = json.loads(capsys.readouterr().out)
         assert told["schema"] == "ablmargin.cohort/1"
+        assert (told["input"]["name"], told["input"]["files"], told["seed"]) == ("results.csv", 1, 0)
         assert told == json.loads((tmp_path / "out/cohort.json").read_text(encoding="utf-8"))
 
     def test_a_fault_in_follow_up_is_refused_by_row(self, run, tmp_path, capsys):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from batches import failed_row, measured_row, save, withheld_row
@@ -9,6 +12,7 @@ from batches import failed_row, measured_row, save, withheld_row
 from ablmargin.case import RasMutation
 from ablmargin.clinical.criteria import Verdict
 from ablmargin.cohort.lesion import Event, State
+from ablmargin.cohort.origin import Origin
 from ablmargin.cohort.table import read_results
 from ablmargin.errors import InputError
 
@@ -54,7 +58,8 @@ def test_parquet_tells_the_same_as_csv(tmp_path):
     (tmp_path / "parquet").mkdir()
     frame["mam_mm"] = frame["mam_mm"].astype(float)
     frame.to_parquet(tmp_path / "parquet" / "results.parquet")
-    assert read_results(tmp_path / "parquet") == read_results(folder)
+    one, two = read_results(tmp_path / "parquet"), read_results(folder)
+    assert replace(one, origin=two.origin) == two
 
 
 def test_what_is_known_of_a_lesion(tmp_path):
@@ -90,6 +95,22 @@ def test_ids_stay_what_they_are(tmp_path):
 def test_own_columns_come_along(tmp_path):
     (lesion,) = read_results(save([measured_row("a", site="north", ltp=0, months=3)], tmp_path)).lesions
     assert lesion.own == {"site": "north"}
+
+
+def test_the_file_that_was_read_can_be_traced(tmp_path):
+    folder = save([measured_row("a")], tmp_path)
+    digest = hashlib.sha256((folder / "results.csv").read_bytes()).hexdigest()
+    for place in (folder, folder / "results.csv"):
+        assert read_results(place).origin == Origin(name="results.csv", files=1, sha256=digest)
+
+
+def test_several_files_have_one_digest(tmp_path):
+    """As ``sha256sum`` would tell of both, one behind the other."""
+    for name in "ab":
+        (tmp_path / name).write_text(name, encoding="ascii")
+    origin = Origin.of(tmp_path, [tmp_path / "a", tmp_path / "b"])
+    digests = "".join(hashlib.sha256(name.encode()).hexdigest() for name in "ab")
+    assert origin == Origin(name=tmp_path.name, files=2, sha256=hashlib.sha256(digests.encode()).hexdigest())
 
 
 def test_columns_that_have_shifted_are_refused(tmp_path):

@@ -1,0 +1,34 @@
+"""From which files a cohort was read, so that its numbers can be traced."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """The name of the table, or of the folder where each case has a file of its own, and how many files were read.
+
+    ``sha256`` is that of the file; of several, that of their digests' text, in the order of reading.
+    """
+
+    name: str
+    files: int
+    sha256: str
+
+    @classmethod
+    def of(cls, place: Path, files: Sequence[Path]) -> Self:
+        digests = [_sha256(file) for file in files]
+        if len(files) == 1:
+            return cls(name=files[0].name, files=1, sha256=digests[0])
+        joined = hashlib.sha256("".join(digests).encode("ascii")).hexdigest()
+        return cls(name=place.resolve().name, files=len(files), sha256=joined)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
