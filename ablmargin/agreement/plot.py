@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection
+from textwrap import wrap
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from ablmargin.agreement.comparison import PairAgreement
 from ablmargin.agreement.estimate import Estimate
@@ -18,6 +20,9 @@ from ablmargin.clinical.criteria import THRESHOLDS_MM
 from ablmargin.geometry import BoolArray
 from ablmargin.report.palette import INK, MUTED
 
+LINE, LONGEST = 30, 50
+"""Letters that fit beside an axis, and those of a name that is told whole."""
+PAD_INCHES = 0.1
 SAME, FLIPPED, SHADE = "#2f7fb8", "#b8431f", "#9fb6c6"
 
 
@@ -28,15 +33,16 @@ def draw_pair(pair: PairAgreement, flipped: Collection[LesionKey]) -> Figure:
     """
     margins = pair.margins
     assert margins is not None, "there is nothing to draw"
-    figure = Figure(figsize=(10.2, 4.6), layout="constrained", facecolor="white")
+    layout = ConstrainedLayoutEngine(h_pad=PAD_INCHES, w_pad=PAD_INCHES)
+    figure = Figure(figsize=(10.2, 4.6), layout=layout, facecolor="white")
     left, right = figure.subplots(1, 2, width_ratios=(1.35, 1.0))
     marked = np.array([key in flipped for key in margins.keys], bool)
     _draw_differences(left, margins, marked)
     left.set_xlabel("Mean of the two margins, mm", color=INK)
-    left.set_ylabel(f"{_plain(pair.second)} − {_plain(pair.first)}, mm", color=INK)
+    left.set_ylabel(_label(f"{_short(pair.second)} − {_short(pair.first)}, mm"), color=INK)
     _draw_scatter(right, margins, marked)
-    right.set_xlabel(f"{_plain(pair.first)}, mm", color=INK)
-    right.set_ylabel(f"{_plain(pair.second)}, mm", color=INK)
+    right.set_xlabel(_label(f"{_short(pair.first)}, mm"), color=INK)
+    right.set_ylabel(_label(f"{_short(pair.second)}, mm"), color=INK)
     for axis in (left, right):
         axis.spines[["top", "right"]].set_visible(False)
         axis.tick_params(colors=INK, labelsize=9)
@@ -105,6 +111,11 @@ def _draw_points(axis: Axes, x: object, y: object, marked: BoolArray, *, labelle
             axis.scatter(*places, s=26, marker=marker, color=color, alpha=0.8, linewidths=0, label=name, zorder=3)
 
 
-def _plain(name: str) -> str:
-    """A name that isn't taken for a formula."""
-    return name.replace("$", r"\$")
+def _label(text: str) -> str:
+    """In lines that fit beside an axis, and not taken for a formula."""
+    return "\n".join(wrap(text, LINE)).replace("$", r"\$")
+
+
+def _short(name: str) -> str:
+    """A name with its middle left out if it needs more than two lines."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}…{name[-(LONGEST // 2 - 1) :]}"

@@ -10,6 +10,7 @@ from ablmargin.agreement.estimate import Estimate
 from ablmargin.agreement.margins import MarginAgreement
 from ablmargin.agreement.readings import LesionKey, Reading
 from ablmargin.agreement.verdicts import VerdictAgreement
+from ablmargin.clinical.criteria import THRESHOLDS_MM, told_beside
 
 UNKNOWN = "–"
 NEAR_MM = (1.0, 2.0)
@@ -100,15 +101,22 @@ def told(reading: Reading) -> str:
     '4.2 mm (2.9 to 5.6): indeterminate'
     >>> told(Reading(margin_mm=-1.0, judged_mm=3.0)), told(Reading(margin_mm=None, missing="GEOM_GAP"))
     ('-1.0 mm, within the liver 3.0 mm', 'GEOM_GAP')
+    >>> told(Reading(margin_mm=4.99)), told(Reading(margin_mm=5.0))
+    ('4.99 mm', '5.0 mm')
     """
     if reading.margin_mm is None:
         return _with_verdict(reading.missing, reading)
-    text = _mm(reading.margin_mm, 1)
+    text = f"{_beside_thresholds(reading.margin_mm)} mm"
     if reading.judged_mm is not None and reading.judged_mm != reading.margin_mm:
-        text += f", within the liver {_mm(reading.judged_mm, 1)}"
+        text += f", within the liver {_beside_thresholds(reading.judged_mm)} mm"
     if reading.lower_mm is not None and reading.upper_mm is not None:
-        text += f" ({_number(reading.lower_mm, 1)} to {_number(reading.upper_mm, 1)})"
+        text += f" ({_beside_thresholds(reading.lower_mm)} to {_beside_thresholds(reading.upper_mm)})"
     return _with_verdict(text, reading)
+
+
+def _beside_thresholds(value_mm: float) -> str:
+    """Mm that can't be taken for a threshold by rounding."""
+    return told_beside(value_mm, min(THRESHOLDS_MM, key=lambda threshold: abs(value_mm - threshold)))
 
 
 def _with_verdict(text: str, reading: Reading) -> str:

@@ -148,7 +148,7 @@ def _compare(measured: Measured, required_mm: float) -> tuple[Verdict, Reason]:
     if lower is None or upper is None:
         sentence = "The error of the registration isn't known, so the margin has no bounds."
         return Verdict.INDETERMINATE, Reason(code=ReasonCode.BOUNDS_UNKNOWN, sentence=sentence)
-    low, high, required = _told(lower, required_mm), _told(upper, required_mm), f"{required_mm:.0f}"
+    low, high, required = told_beside(lower, required_mm), told_beside(upper, required_mm), f"{required_mm:.0f}"
     if lower >= required_mm:
         sentence = f"The lower 95 % bound of the margin, {low} mm, reaches the required {required} mm."
         return Verdict.ADEQUATE, Reason(code=ReasonCode.LOWER_BOUND_REACHES, sentence=sentence)
@@ -164,9 +164,13 @@ def _by_numbers_alone(reason: Reason) -> Reason:
     return replace(reason, sentence=f"By the numbers alone: {reason.sentence[0].lower()}{reason.sentence[1:]}")
 
 
-def _told(value_mm: float, required_mm: float) -> str:
-    """To a tenth of a millimeter, or as far as it takes to see that it isn't the required value."""
+def told_beside(value_mm: float, threshold_mm: float) -> str:
+    """A value to a tenth of a millimeter, or as far as it takes to see that it isn't the threshold.
+
+    >>> told_beside(6.94, 5.0), told_beside(4.99, 5.0), told_beside(5.0, 5.0), told_beside(4.9999, 5.0)
+    ('6.9', '4.99', '5.0', 'just below 5')
+    """
     for decimals in (1, 2, 3):
-        if value_mm == required_mm or round(value_mm, decimals) != required_mm:
+        if value_mm == threshold_mm or round(value_mm, decimals) != threshold_mm:
             return f"{round(value_mm, decimals) + 0.0:.{decimals}f}"
-    return f"{'just below' if value_mm < required_mm else 'just above'} {required_mm:.0f}"
+    return f"{'just below' if value_mm < threshold_mm else 'just above'} {threshold_mm:.0f}"

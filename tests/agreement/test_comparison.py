@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from ablmargin.agreement.comparison import compare_readings
+from ablmargin.agreement.plot import draw_pair
 from ablmargin.agreement.readings import Reading, Readings
+from ablmargin.agreement.sheet import flip_rows
 
 
 def reader(name: str, margins_mm, *, cases=None, verdicts=None) -> Readings:
@@ -102,6 +107,28 @@ def test_lesions_of_one_case_alone_have_no_intervals():
     assert margins.sd_mm.value is None
     assert margins.bias_mm.lower is None
     assert margins.icc_agreement.lower is None
+
+
+def test_long_names_stay_inside_the_picture():
+    """Every label lies within the figure, whatever readers are called; names that need more than two lines are shortened."""
+    names = ["results-of-the-second-reader-" * 5 + "A", "$W$ " * 40 + "B", "A reader of ours", "M" * 60]
+    for first, second in pairwise(names):
+        (pair,) = compare_readings([reader(first, FIRST), reader(second, FIRST[::-1])]).pairs
+        figure = draw_pair(pair, pair.flips)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        for axis in figure.axes:
+            for label in (axis.xaxis.label, axis.yaxis.label):
+                box = label.get_window_extent(canvas.get_renderer())
+                assert 0 <= box.x0 < box.x1 <= figure.bbox.x1, label.get_text()
+                assert 0 <= box.y0 < box.y1 <= figure.bbox.y1, label.get_text()
+        assert ("…" in figure.axes[1].get_xlabel()) == (len(first) > 50)
+
+
+def test_margins_beside_a_threshold_are_told_apart():
+    comparison = compare_readings([reader("A", [4.99, 9.9996]), reader("B", [5.0, 10.0])])
+    told = [row[1:3] for row in flip_rows(comparison)]
+    assert told == [("4.99 mm", "5.0 mm"), ("just below 10 mm", "10.0 mm")]
 
 
 def test_readers_without_a_lesion_in_common():
