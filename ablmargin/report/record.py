@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -15,6 +15,7 @@ from ablmargin.case import Exam
 from ablmargin.clinical.criteria import Verdict
 from ablmargin.errors import printable
 from ablmargin.geometry import FloatArray
+from ablmargin.reasons import Reason, ReasonCode
 from ablmargin.registration.quality import RegistrationQuality
 from ablmargin.result import CaseResult, LesionResult, MaskRecord
 
@@ -26,14 +27,24 @@ TOLD_ANYWAY = {
     "ablation_volume_ml",
     "required_margin_mm",
     "verdict",
-    "reasons",
-    "reason_codes",
     "verdicts_by_threshold",
     "liver_segments",
     "outside_segments_share",
     "vessel_distance_mm",
 }
-"""What a withheld lesion still has: nothing of it rests on the registration."""
+"""What a withheld lesion still has, beside reasons: nothing of it rests on the registration."""
+RESTS_ON_REGISTRATION = frozenset(
+    {
+        ReasonCode.LOWER_BOUND_REACHES,
+        ReasonCode.UPPER_BOUND_BELOW,
+        ReasonCode.REQUIRED_BETWEEN_BOUNDS,
+        ReasonCode.BOUNDS_UNKNOWN,
+        ReasonCode.TUMOR_BEYOND_LIVER,
+        ReasonCode.CAPSULE_UNCLEAR,
+        ReasonCode.TUMOR_OUT_OF_VIEW,
+    }
+)
+"""Reasons that a withheld lesion doesn't have: the places and bounds that they tell aren't known."""
 STEPS = ("load", "segment", "register", "measure", "report", "total")
 
 
@@ -164,8 +175,7 @@ def _registration_record(quality: RegistrationQuality) -> dict[str, Any]:
         "inverse_consistency_mm": rounded(quality.inverse_consistency_mm, 3),
         "sd_mm": rounded(quality.sd_mm, 3),
         "quality": quality.quality,
-        "reasons": [reason.sentence for reason in quality.reasons],
-        "reason_codes": [reason.code.value for reason in quality.reasons],
+        **_reasons_record(quality.reasons),
         "engine_distance_mm": rounded(quality.engine_distance_mm, 3),
     }
 
@@ -185,7 +195,8 @@ def _lesion_record(lesion: LesionResult, *, withheld: bool) -> dict[str, Any]:
     record |= _surroundings_record(lesion)
     if withheld:
         told = {name: value if name in TOLD_ANYWAY else _nothing(value) for name, value in record.items()}
-        return told | {"deficit": None, "completion": None}
+        reasons = [reason for reason in lesion.judgement.reasons if reason.code not in RESTS_ON_REGISTRATION]
+        return told | _reasons_record(reasons) | {"deficit": None, "completion": None}
     return record | _completion_record(lesion)
 
 
@@ -217,6 +228,13 @@ def _margin_record(lesion: LesionResult) -> dict[str, Any]:
     }
 
 
+def _reasons_record(reasons: Sequence[Reason]) -> dict[str, Any]:
+    return {
+        "reasons": [reason.sentence for reason in reasons],
+        "reason_codes": [reason.code.value for reason in reasons],
+    }
+
+
 def _volume_record(lesion: LesionResult) -> dict[str, Any]:
     return {
         "tumor_volume_ml": rounded(lesion.tumor_volume_ml, 4),
@@ -234,8 +252,7 @@ def _judgement_record(lesion: LesionResult) -> dict[str, Any]:
         "point_verdict": judgement.point_verdict.value,
         "probability_adequate": rounded(chance, 4),
         "verdict": judgement.verdict.value,
-        "reasons": [reason.sentence for reason in judgement.reasons],
-        "reason_codes": [reason.code.value for reason in judgement.reasons],
+        **_reasons_record(judgement.reasons),
         "verdicts_by_threshold": {f"{mm:g}": Verdict(verdict).value for mm, verdict in judgement.by_threshold.items()},
     }
 

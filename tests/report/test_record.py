@@ -181,8 +181,8 @@ def test_failed_registration_is_withheld(withheld):
     assert record["status"] == "withheld"
     lesion = record["lesions"][0]
     assert lesion["verdict"] == "indeterminate"
-    assert lesion["reasons"]
-    assert lesion["reason_codes"][0] == "REGISTRATION_QUALITY_FAILED"
+    assert lesion["reason_codes"] == ["REGISTRATION_QUALITY_FAILED"]
+    assert len(lesion["reasons"]) == 1, "bounds aren't told in words either"
     assert record["registration"]["reason_codes"] == ["LIVERS_OVERLAP_LITTLE"]
     assert lesion["tumor_volume_ml"] > 0
     for field in ("mam_mm", "mam_lower_mm", "mam_upper_mm", "point_verdict", "probability_adequate", "mean_mm"):
