@@ -38,6 +38,9 @@ class Output:
     gate: bool = False
     can_overwrite: bool = True
     """Whether the command has ``--overwrite``."""
+    what: str = "case"
+    record: str = "result.json"
+    """What ``--overwrite`` replaces, and the file that tells it."""
     key: bytes | None = field(default=None, repr=False)
     """If nothing that identifies the patient may be written: what the stand-ins are derived from."""
 
@@ -68,8 +71,10 @@ class Output:
         if not self.overwrite:
             or_else = ", or --overwrite keeps the old one beside it" if self.can_overwrite else ""
             raise UsageError(f"--out {out} isn't empty; name another folder{or_else}")
-        if not (out / "result.json").is_file():
-            raise UsageError(f"--out {out} isn't empty and no finished case; --overwrite only replaces finished cases")
+        if not (out / self.record).is_file():
+            raise UsageError(
+                f"--out {out} isn't empty and no finished {self.what}; --overwrite only replaces finished {self.what}s"
+            )
 
 
 def run_case(

@@ -18,7 +18,8 @@ from ablmargin.clinical.criteria import THRESHOLDS_MM
 from ablmargin.errors import Fault, InputError, UsageError, printable
 from ablmargin.results.files import Source, read_results
 from ablmargin.results.fromframe import rows_of_frame
-from ablmargin.results.rows import all_or_faults
+from ablmargin.results.origin import Origin
+from ablmargin.results.rows import ResultRows, all_or_faults
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -35,9 +36,12 @@ class Agreement(Comparison):
         """Everything as plain data; see docs/compare.md."""
         return comparison_record(self)
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write page, plots and tables into a new folder and return its path; UsageError if it holds something."""
-        save_comparison(self, Path(folder))
+    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write page, plots and tables into a new folder and return its path.
+
+        UsageError if it holds something, unless ``overwrite``, which keeps the old one beside it as ``<folder>.previous-<n>``.
+        """
+        save_comparison(self, Path(folder), overwrite=overwrite)
         return Path(folder)
 
     def __str__(self) -> str:
@@ -94,11 +98,11 @@ class _Reader:
         self.name, self.result = name, result
 
     def __call__(self) -> Readings:
-        rows = _rows(self.result, self.name)
-        lesions = {_key(row): reading_of(row) for row in rows}
+        found = _rows(self.result, self.name)
+        lesions = {_key(row): reading_of(row) for row in found.rows}
         if all(reading.margin_mm is None for reading in lesions.values()):
             raise InputError(_without_margins(self.name, len(lesions)))
-        return Readings(name=self.name, lesions=lesions)
+        return Readings(name=self.name, lesions=lesions, origin=_origin(self.result, found))
 
 
 def reading_of(row: Mapping[str, Any]) -> Reading:
@@ -118,13 +122,17 @@ def reading_of(row: Mapping[str, Any]) -> Reading:
     )
 
 
-def _rows(result: Source | DataFrame, name: str) -> Sequence[Mapping[str, Any]]:
+def _rows(result: Source | DataFrame, name: str) -> ResultRows:
     if isinstance(result, str | os.PathLike):
-        return read_results(result).rows
+        return read_results(result)
     lacking = {"case_id", "lesion_id", "mam_mm"} - set(result.columns)
     if lacking:
         raise UsageError(f"a table to compare needs the columns {', '.join(sorted(lacking))}")
-    return rows_of_frame(result, name=name).rows
+    return rows_of_frame(result, name=name)
+
+
+def _origin(result: Source | DataFrame, found: ResultRows) -> Origin | None:
+    return Origin.of(Path(result), found.files) if isinstance(result, str | os.PathLike) else None
 
 
 def _key(row: Mapping[str, Any]) -> LesionKey:

@@ -43,24 +43,27 @@ _CAPTION = (
 )
 
 
-def save_comparison(comparison: Comparison, out: Path) -> None:
+RECORD = "comparison.json"
+
+
+def save_comparison(comparison: Comparison, out: Path, *, overwrite: bool = False) -> None:
     """Write ``comparison.html``, ``comparison.json``, ``lesions.csv`` and a plot a pair as SVG and PNG.
 
-    The folder appears whole or not at all.
+    The folder appears whole or not at all. With ``overwrite`` one that isn't empty is kept as ``<out>.previous-<n>``.
 
     Raises
     ------
     UsageError
-        If ``out`` isn't empty or can't be made.
+        If ``out`` isn't empty and ``overwrite`` is False, or can't be made.
     """
     drawings = _drawings(comparison)
-    with new_folder(out, overwrite=False) as folder:
+    with new_folder(out, overwrite=overwrite) as folder:
         for number, drawing in enumerate(drawings, start=1):
             if drawing is not None:
                 (folder / f"pair-{number}.svg").write_text(drawing.svg, encoding="utf-8")
                 (folder / f"pair-{number}.png").write_bytes(drawing.png)
         (folder / "comparison.html").write_text(_page(comparison, drawings), encoding="utf-8")
-        (folder / "comparison.json").write_text(comparison_json(comparison), encoding="utf-8")
+        (folder / RECORD).write_text(comparison_json(comparison), encoding="utf-8")
         (folder / "lesions.csv").write_text(lesions_csv(comparison), encoding="utf-8")
 
 

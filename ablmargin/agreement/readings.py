@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ablmargin.clinical.criteria import THRESHOLDS_MM, Verdict
+from ablmargin.results.origin import Origin
 
 LesionKey = tuple[str, str]
 """Case ID and lesion ID."""
@@ -47,10 +48,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readings:
-    """All lesions of one reader."""
+    """All lesions of one reader; ``origin`` are the files that they were read from, None for a table in memory."""
 
     name: str
     lesions: Mapping[LesionKey, Reading]
+    origin: Origin | None = None
 
     def lacks(self, key: LesionKey) -> str | None:
         """Why there is no margin of a lesion; None if there is one."""

@@ -15,6 +15,7 @@ from ablmargin.agreement.readings import NOT_THERE, LesionKey, Reading
 from ablmargin.agreement.remarks import remarks
 from ablmargin.agreement.sheet import NEAR_MM
 from ablmargin.agreement.verdicts import VerdictAgreement
+from ablmargin.report import DISCLAIMER
 from ablmargin.report.record import rounded
 from ablmargin.result import software_versions
 
@@ -29,7 +30,10 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
     overall, unit = comparison.overall, comparison.patients.unit
     return {
         "schema": SCHEMA,
+        "disclaimer": DISCLAIMER,
         "readers": list(comparison.names),
+        "inputs": [one.origin and asdict(one.origin) for one in comparison.readings],
+        "seed": comparison.seed,
         "lesions": len(comparison.lesions),
         "patients": comparison.people,
         "patients_by": f"{unit}_id",

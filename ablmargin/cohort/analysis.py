@@ -16,9 +16,9 @@ from ablmargin.cohort.groups import (
     surface_spreads,
 )
 from ablmargin.cohort.lesion import Lesion
-from ablmargin.cohort.origin import Origin
 from ablmargin.cohort.outcome import HORIZON_MONTHS, Outcome, outcome_of
 from ablmargin.cohort.table import Results
+from ablmargin.results.origin import Origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,10 @@ from ablmargin.clinical.criteria import REQUIRED_MARGIN_MM, THRESHOLDS_MM, Verdi
 from ablmargin.cohort.contradictions import contradictions
 from ablmargin.cohort.followup import FOLLOWUP_COLUMNS, followup_of
 from ablmargin.cohort.lesion import Findings, Lesion, State, ball_diameter_mm
-from ablmargin.cohort.origin import Origin
 from ablmargin.errors import Fault, InputError, shortened
 from ablmargin.report.palette import BANDS
 from ablmargin.results.files import read_results as read_rows
+from ablmargin.results.origin import Origin
 from ablmargin.results.rows import ResultRows
 
 NEEDED = ("mam_mm", "verdict")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import re
@@ -14,8 +15,9 @@ import pandas as pd
 import pytest
 
 import ablmargin
-from ablmargin.agreement.page import comparison_html, comparison_json
+from ablmargin.agreement.page import comparison_html
 from ablmargin.errors import InputError, UsageError
+from ablmargin.report import DISCLAIMER
 from ablmargin_cli.main import main
 
 HEAD = "case_id,lesion_id,mam_mm,mam_lower_mm,mam_upper_mm,verdict,verdicts_by_threshold_5,verdicts_by_threshold_10"
@@ -75,6 +77,34 @@ def test_json_has_every_figure_and_the_folder_the_same(two, tmp_path, capsys):
         "pair-1.png",
         "pair-1.svg",
     }
+
+
+def test_a_record_tells_from_what_and_how_it_was_computed(two, tmp_path):
+    """Name, number of files and SHA-256 of each input, no folder, the seed and the disclaimer."""
+    record = ablmargin.compare([two[0], str(two[1])], seed=7).to_dict()
+    assert record["disclaimer"] == DISCLAIMER
+    assert record["seed"] == 7
+    assert record["inputs"] == [
+        {"name": path.name, "files": 1, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in two
+    ]
+    assert str(tmp_path) not in json.dumps(record)
+
+
+def test_overwrite_replaces_comparisons_alone_and_keeps_the_old_one(two, tmp_path, capsys):
+    out = tmp_path / "out"
+    command = ["compare", *map(str, two), "--out", str(out)]
+    assert main([*command, "--names", "A,B"]) == 0
+    assert main(command) == 2
+    assert "--overwrite keeps the old one beside it" in capsys.readouterr().err
+    assert main([*command, "--overwrite"]) == 0
+    readers = [
+        json.loads((folder / "comparison.json").read_text())["readers"] for folder in (out, tmp_path / "out.previous-1")
+    ]
+    assert readers == [["radiologist", "program"], ["A", "B"]]
+    (out / "comparison.json").unlink()
+    assert main([*command, "--overwrite"]) == 2
+    assert "no finished comparison" in capsys.readouterr().err
+    assert (out / "comparison.html").is_file()
 
 
 def test_the_same_comparison_gives_the_same_bytes(two, tmp_path):
@@ -195,7 +225,8 @@ def test_withheld_verdicts_count_as_indeterminate_and_the_page_says_so(tmp_path)
 
 def test_tables_in_memory(two):
     comparison = ablmargin.compare([ablmargin.load_results(path) for path in two], names=["A", "B"])
-    assert comparison_json(comparison) == comparison_json(ablmargin.compare(two, names=["A", "B"]))
+    in_files = ablmargin.compare(two, names=["A", "B"]).to_dict()
+    assert comparison.to_dict() == in_files | {"inputs": [None, None]}
     with pytest.raises(UsageError, match="mam_mm"):
         ablmargin.compare([pd.DataFrame({"case_id": ["a"], "lesion_id": ["1"]})] * 2)
 

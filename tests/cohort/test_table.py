@@ -12,9 +12,9 @@ from batches import failed_row, measured_row, save, withheld_row
 from ablmargin.case import RasMutation
 from ablmargin.clinical.criteria import Verdict
 from ablmargin.cohort.lesion import Event, State
-from ablmargin.cohort.origin import Origin
 from ablmargin.cohort.table import read_results
 from ablmargin.errors import InputError
+from ablmargin.results.origin import Origin
 
 
 def faults_of(rows, tmp_path):

@@ -1,4 +1,4 @@
-"""From which files a cohort was read, so that its numbers can be traced."""
+"""From which files results were read, so that numbers made of them can be traced."""
 
 from __future__ import annotations
 
