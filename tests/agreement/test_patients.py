@@ -96,6 +96,24 @@ def test_an_error_that_cases_of_a_patient_share_widens_all_intervals():
             assert wide.upper - wide.lower > 1.4 * (narrow.upper - narrow.lower), name
 
 
+def test_verdicts_that_lesions_of_a_patient_share_are_one_answer():
+    """Twelve patients of five cases each, alike within a patient: sixty lesions tell as much as twelve."""
+    yes, no = 8.0, 2.0
+    of_patient = [(yes, yes)] * 5 + [(no, no)] * 4 + [(yes, no)] * 2 + [(no, yes)]
+    first, second = np.repeat(np.array(of_patient), 5, axis=0).T
+    named = [f"P{number // 5}" for number in range(60)]
+    wide, narrow = (
+        ablmargin.compare([table(mm, **more) for mm in (first, second)]).pairs[0].verdicts[0]
+        for more in ({"patient_id": named}, {})
+    )
+    for name in ("same", "kappa", "ac1"):
+        one, other = getattr(wide, name), getattr(narrow, name)
+        assert one.value == pytest.approx(other.value)
+        assert one.upper - one.lower > 1.6 * (other.upper - other.lower), name
+    alike = ablmargin.compare([table(first, patient_id=named)] * 2).pairs[0].verdicts[0].same
+    assert alike.lower == pytest.approx(12 / (12 + 1.96**2), abs=1e-3), "Wilson's of 12 of 12"
+
+
 def test_what_is_not_known_of_patients_is_said():
     margins = [1.0, 3.0, 4.5, 6.0, 8.0, 11.0]
     assert "No result has a column patient_id" in str(ablmargin.compare([table(margins)] * 2))
