@@ -91,5 +91,5 @@ _PROGRESSION = (
     "In brackets: progressions of lesions. Few at risk means that a curve may be far off there."
 )
 _RATIOS = "Each covariate alone, then the margin together with RAS status (adjusted for each other)."
-_ROC = "Telling progression by a margin below a cut-off. The diagonal is a coin’s."
+_ROC = "Telling progression by a margin below a cut-off; the marks are rates as counted. The diagonal is a coin’s."
 _CALIBRATION = "Groups of lesions by predicted risk, with 95 % intervals. On the diagonal, predictions come true."

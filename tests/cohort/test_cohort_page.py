@@ -167,15 +167,16 @@ class TestPage:
         assert "without a column months" in words_of(cohort)
 
     def test_how_those_left_out_fared_is_told(self, tmp_path):
-        """All 10 that failed progressed, 1 of 2 withheld; of 30 analyzed 3: the page says so, not only "if they differ"."""
+        """All 10 that failed progressed, 1 of 2 withheld; of 31 analyzed 3: the page says so, not only "if they differ"."""
         rows = [failed_row(f"f{place}", ltp=1, months=6) for place in range(10)]
         rows += [withheld_row("w0", ltp=1, months=6), withheld_row("w1", ltp=0, months=9), failed_row("unknown")]
         rows += [measured_row(f"m{place}", ltp=int(place < 3), months=12) for place in range(30)]
         rows += [measured_row(f"u{place}", ltp=place, months=12, tumor_reviewed=False) for place in range(2)]
+        rows += [measured_row("untold", ltp=0, months=12, tumor_reviewed="", ablation_reviewed="")]
         cohort = cohort_of(rows, tmp_path)
         words = words_of(cohort)
         assert (
-            "Of those with follow-up 11 of 12 (92 %) progressed locally, of the analyzed ones 3 of 30 (10 %)." in words
+            "Of those with follow-up 11 of 12 (92 %) progressed locally, of the analyzed ones 3 of 31 (10 %)." in words
         )
         assert "Of those with follow-up 1 of 2 (50 %) progressed locally" in words
         flow = cohort_record(cohort)["flow"]
