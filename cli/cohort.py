@@ -49,23 +49,13 @@ def cohort(
             f'cohort needs {error.name}, which isn\'t installed: pip install "ablmargin[cohort]"'
         ) from error
 
+    from .casework import Output
     from .terminal import say
 
-    _require_free(out, results, overwrite=overwrite)
+    Output(folder=out, overwrite=overwrite, what="cohort", record="cohort.json").require_writable([results])
     found = analyze_cohort(read_results(results), horizon_months=horizon_months, seed=seed)
     write_cohort_folder(found, out, overwrite=overwrite)
     if as_json:
         sys.stdout.write(cohort_json(found))
     say(f"Written to {out}: open {out / 'cohort.html'}")
     return 0
-
-
-def _require_free(out: Path, results: Path, *, overwrite: bool) -> None:
-    """Refuse, before the work, a folder that holds anything but an earlier page, or that lies in the batch's."""
-    from ablmargin.outputplace import require_apart
-
-    from .casework import Output
-
-    require_apart(out, [results])
-    if not (overwrite and (out / "cohort.json").is_file()):
-        Output(folder=out, overwrite=False).require_writable([results])
