@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import Any
 from ablmargin.batch.inputs import Fingerprint, fingerprints_if_unchanged, input_paths, seal_of
 from ablmargin.batch.job import CaseJob
 from ablmargin.errors import UsageError
+from ablmargin.report.casefolder import sha256_of
 
 MARKER = "DONE.json"
 SCHEMA = "ablmargin.done/2"
@@ -25,7 +25,7 @@ def write_marker(job: CaseJob, inputs: Sequence[Fingerprint], folder: Path) -> N
         "case_id": job.case_id,
         "parameters": job.parameters,
         "inputs": [asdict(one.sealed(seal)) for one in inputs],
-        "result": _sha256(folder / "result.json"),
+        "result": sha256_of(folder / "result.json"),
         "files": _sizes(folder),
     }
     _write(record, folder / MARKER)
@@ -63,7 +63,7 @@ def _marker(job: CaseJob) -> Mapping[str, Any] | None:
     try:
         marker = json.loads((job.folder / MARKER).read_text(encoding="utf-8"))
         own = marker["schema"] == SCHEMA and marker["parameters"] == job.parameters
-        return marker if own and marker["result"] == _sha256(job.folder / "result.json") else None
+        return marker if own and marker["result"] == sha256_of(job.folder / "result.json") else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -82,7 +82,3 @@ def _write(record: Mapping[str, Any], path: Path) -> None:
     draft = path.with_name(f".{path.name}")
     draft.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     draft.replace(path)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import os
 import re
@@ -22,6 +21,7 @@ from ablmargin.batch.journal import STATE_FOLDER, last_events
 from ablmargin.batch.locks import table_lock
 from ablmargin.batch.manifest import Manifest
 from ablmargin.batch.rows import as_numbers
+from ablmargin.report.casefolder import sha256_of
 
 CSV_NAME, PARQUET_NAME = "results.csv", "results.parquet"
 WRITTEN_NAME = "tables.json"
@@ -62,7 +62,7 @@ def write_results(out: Path, manifest: Manifest, finished: Finished, *, nameless
         names = ["case_id", "lesion_id", *manifest.carried_columns, *(column.name for column in ALL_COLUMNS)]
         _replace(out / CSV_NAME, lambda path: _write_csv(path, names, rows))
         _replace(out / PARQUET_NAME, lambda path: _write_parquet(path, names, manifest, rows))
-        written = {name: _sha256(out / name) for name in (CSV_NAME, PARQUET_NAME)}
+        written = {name: sha256_of(out / name) for name in (CSV_NAME, PARQUET_NAME)}
         _replace(out / STATE_FOLDER / WRITTEN_NAME, lambda path: path.write_text(json.dumps(written), encoding="utf-8"))
     return Tables(rows=rows, kept=kept)
 
@@ -74,16 +74,12 @@ def _edited_put_aside(out: Path) -> list[Path]:
     except (OSError, ValueError):
         return []
     tables = [out / name for name in (CSV_NAME, PARQUET_NAME) if (out / name).is_file()]
-    return [_put_aside(table) for table in tables if written.get(table.name) != _sha256(table)]
+    return [_put_aside(table) for table in tables if written.get(table.name) != sha256_of(table)]
 
 
 def _put_aside(table: Path) -> Path:
     names = (table.with_name(f"{table.stem}.edited-{number}{table.suffix}") for number in count(1))
     return table.rename(next(name for name in names if not name.exists()))
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def result_rows(out: Path, manifest: Manifest, finished: Finished, *, nameless: bool = False) -> list[Row]:

@@ -107,10 +107,11 @@ def _parquet_lines(path: Path, content: bytes) -> list[list[str]]:
         found = f"no Parquet: {printable(str(error))[:200]}"
         raise InputError(_fault(path, "MANIFEST_UNREADABLE", found, "a table", remedy)) from None
     columns = [column.to_pylist() for column in table.columns]
-    return [list(table.column_names), *([_text(cell) for cell in cells] for cells in zip(*columns, strict=True))]
+    return [list(table.column_names), *([text_of(cell) for cell in cells] for cells in zip(*columns, strict=True))]
 
 
-def _text(cell: Any) -> str:
+def text_of(cell: Any) -> str:
+    """A cell of a typed table as a CSV file would have it."""
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < _MOST_EXACT:

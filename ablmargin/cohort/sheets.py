@@ -13,11 +13,11 @@ from ablmargin.cohort.flow import why_not_followed
 from ablmargin.cohort.lesion import Event, Findings, FollowUp, Lesion
 from ablmargin.cohort.outcome import Outcome, Unfit
 from ablmargin.cohort.survival import at_risk
+from ablmargin.cohort.table import COVERED_MM
 from ablmargin.cohort.wording import significant
 from ablmargin.report.palette import BANDS
 from ablmargin.report.record import rounded
 
-COVERED_MM = (0, 5, 10)
 LESION_COLUMNS = (
     "case_id",
     "lesion_id",

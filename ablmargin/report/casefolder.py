@@ -125,7 +125,7 @@ def provenance_record(result: CaseResult, command: Sequence[str], folder: Path) 
         "settings": dict(provenance.settings),
         "software": dict(provenance.software),
         "inputs": {"series_sha256": exams, "masks": masks},
-        "files": {path.relative_to(folder).as_posix(): _sha256(path) for path in paths},
+        "files": {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths},
     }
 
 
@@ -219,7 +219,8 @@ def _write_json(record: Mapping[str, Any], path: Path) -> None:
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

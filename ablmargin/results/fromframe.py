@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ablmargin.batch.rows import Row, Table
+from ablmargin.batch.rows import Row, Table, text_of
 from ablmargin.errors import Fault, InputError, printable
 from ablmargin.results.files import require_each_once
 from ablmargin.results.rows import IDS, ResultRows, rows_of_cells
@@ -52,14 +52,7 @@ def _as_text(frame: DataFrame, name: str) -> Table:
     columns = tuple(str(column) for column in frame.columns)
     known = frame.astype(object).where(frame.notna(), None)
     rows = [
-        Row(number=number, cells=dict(zip(columns, map(_text, cells), strict=True)))
+        Row(number=number, cells=dict(zip(columns, (text_of(cell).strip() for cell in cells), strict=True)))
         for number, cells in enumerate(known.itertuples(index=False, name=None))
     ]
     return Table(name=name, columns=columns, rows=tuple(rows))
-
-
-def _text(cell: Any) -> str:
-    """A cell as a CSV file would have it: an ID that pandas made a float because another is missing is whole again."""
-    if cell is None:
-        return ""
-    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()

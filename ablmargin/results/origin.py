@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from ablmargin.report.casefolder import sha256_of
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
@@ -22,13 +24,8 @@ class Origin:
 
     @classmethod
     def of(cls, place: Path, files: Sequence[Path]) -> Self:
-        digests = [_sha256(file) for file in files]
+        digests = [sha256_of(file) for file in files]
         if len(files) == 1:
             return cls(name=files[0].name, files=1, sha256=digests[0])
         joined = hashlib.sha256("".join(digests).encode("ascii")).hexdigest()
         return cls(name=place.resolve().name, files=len(files), sha256=joined)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

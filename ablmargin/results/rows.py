@@ -86,10 +86,12 @@ def _table(path: Path) -> Table:
     if not find_spec("pyarrow") and _is_parquet(path):
         raise MissingExtraError('a Parquet file needs the package pyarrow: pip install "ablmargin[cohort]"')
     try:
-        return read_table(path)
+        table = read_table(path)
     except InputError as error:
         faults = (replace(one, code=one.code.replace("MANIFEST", "RESULTS")) for one in error.faults)
         raise InputError(*faults) from None
+    rows = [replace(row, cells={_plain(name): cell for name, cell in row.cells.items()}) for row in table.rows]
+    return replace(table, columns=tuple(map(_plain, table.columns)), rows=tuple(rows))
 
 
 def _is_parquet(path: Path) -> bool:
@@ -124,7 +126,12 @@ def _value(name: str, text: str, kind: Kind) -> Any:
         return _number(text, kind)
     if words is not None:
         return _expected(text.lower() if text.lower() in words else None, " or ".join(words))
-    return text[1:] if text[0] == "'" and text[1:2] in {"=", "+", "-", "@"} else text  # written so for spreadsheets
+    return _plain(text)
+
+
+def _plain(text: str) -> str:
+    """Text as it was before the apostrophe that keeps a spreadsheet from running it."""
+    return text[1:] if text[:1] == "'" and text[1:2] in {"=", "+", "-", "@"} else text
 
 
 def _number(text: str, kind: Kind) -> float | int:

@@ -8,24 +8,10 @@ import subprocess
 import sys
 
 import pytest
+from interrupted import interrupted
 
 from ablmargin_cli import stopping
 from ablmargin_cli.stopping import ENDINGS, ended_as_interrupted
-
-STALLED = """
-import os, signal, sys
-from importlib.abc import MetaPathFinder
-from ablmargin_cli.main import script
-
-class Interrupted(MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        if name == {module!r}:
-            os.kill(os.getpid(), signal.{kind})
-
-sys.meta_path.insert(0, Interrupted())
-sys.argv = ["ablmargin", "batch", "none.csv", "--out", "out"]
-script()
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -42,9 +28,9 @@ def _usual():
 @pytest.mark.parametrize("kind", ["SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("module", ["ablmargin.batch.manifest", "ablmargin_cli.batching"])
 def test_as_soon_as_the_command_begins_it_is_interrupted(tmp_path, kind, module):
-    stalled = STALLED.format(module=module, kind=kind)
+    program = interrupted("batch", "none.csv", "--out", "out", module=module, kind=kind)
     done = subprocess.run(
-        [sys.executable, "-c", stalled],
+        [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         check=False,

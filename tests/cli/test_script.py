@@ -11,25 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 from ct_files import write_series
+from interrupted import interrupted
 
 from ablmargin_cli.main import main
 
 PATIENCE_S = 60.0
 SLEEPS = "import pathlib, sys, time; pathlib.Path(sys.argv[1] + '.begun').touch(); time.sleep(600)"
-STALLED = """
-import os, signal, sys
-from importlib.abc import MetaPathFinder
-from ablmargin_cli.main import script
-
-class Interrupted(MetaPathFinder):
-    def find_spec(self, name, path, target=None):
-        if name == {module!r}:
-            os.kill(os.getpid(), signal.{kind})
-
-sys.meta_path.insert(0, Interrupted())
-sys.argv = ["ablmargin", "--version"]
-script()
-"""
 
 
 @pytest.mark.parametrize(
@@ -44,8 +31,8 @@ script()
 )
 def test_stopped_while_it_loads(kind, module, code, words):
     """Ctrl-C or SIGTERM amid any import: the signal's exit code, a line of words and no traceback."""
-    stalled = STALLED.format(module=module, kind=kind)
-    done = subprocess.run([sys.executable, "-c", stalled], capture_output=True, text=True, check=False)
+    program = interrupted("--version", module=module, kind=kind)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == code
     assert done.stderr == f"ablmargin: {words}\n"
     assert done.stdout == ""

@@ -173,7 +173,7 @@ def test_missing_packages_are_named(result, tmp_path, monkeypatch):
         rows.rows_of_table(tmp_path / "t.parquet")
 
 
-def batch_folder(result: CaseResult, out: Path) -> Path:
+def batch_folder(result: CaseResult, out: Path, own: tuple[str, str] = ("ward", "months")) -> Path:
     """A batch with a finished and a refused case and two columns of its manifest's own."""
     save(result, out / "case-1", case_id="case-1")
     journal = Journal(out, "all")
@@ -184,12 +184,10 @@ def batch_folder(result: CaseResult, out: Path) -> Path:
     manifest = Manifest(
         cases=tuple(ManifestCase(request=case, lesion_ids=("1",)) for case in cases),
         rows=tuple(
-            ManifestRow(
-                case_id=name, lesion_id="1", number=2, carried=dict(zip(("ward", "months"), cells, strict=True))
-            )
+            ManifestRow(case_id=name, lesion_id="1", number=2, carried=dict(zip(own, cells, strict=True)))
             for name, cells in named
         ),
-        carried_columns=("ward", "months"),
+        carried_columns=own,
     )
     (out / ".batch" / "locks").mkdir(parents=True, exist_ok=True)
     record = json.loads((out / "case-1" / "result.json").read_text(encoding="utf-8"))
@@ -212,6 +210,13 @@ def test_a_batch_is_read_with_its_refused_cases_and_own_columns(result, tmp_path
     pd.testing.assert_frame_equal(ablmargin.load_results(out / "results.csv"), table)
     (out / "results.parquet").unlink()
     pd.testing.assert_frame_equal(ablmargin.load_results(out), table)
+
+
+def test_an_own_column_that_a_spreadsheet_would_run_is_read_by_its_name(result, tmp_path):
+    out = batch_folder(result, tmp_path / "batch", own=("=1+1", "-notes"))
+    table = ablmargin.load_results(out)
+    assert list(table.columns)[2:4] == ["=1+1", "-notes"]
+    pd.testing.assert_frame_equal(ablmargin.load_results(out / "results.csv"), table)
 
 
 def test_an_edited_table_beside_the_other_is_refused(result, tmp_path):
